@@ -1,0 +1,2 @@
+//! The decisions of Ringback: values in, values out.
+#![forbid(unsafe_code)]

@@ -1,0 +1,325 @@
+//! An event, and the one encoding of it.
+//!
+//! The public bytes are made once, when the writer gives the event its place in
+//! the log, and are shared from there to every reader and receiver: what
+//! `GET /v1/events/{id}` answers is what a `full` subscription is pushed (P8).
+//! Other payload forms are pure functions of these bytes: see `payload`.
+
+use crate::{
+    ids::EventId,
+    key::Authority,
+    names::{EventType, ResourceId, StatusName, Subject, TenantId, TypeName},
+    resource::{Version, push_str},
+    time::Timestamp,
+};
+use alloc::{format, string::String, vec::Vec};
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+/// A place in the one log, from 1. Inside only: never shown to a tenant.
+pub type Seq = u64;
+
+/// An event's dense number within its tenant, from 1.
+pub type Sequence = u64;
+
+/// The change of a resource that an event records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfResource {
+    /// The resource's type.
+    pub type_name: TypeName,
+    /// The resource's id.
+    pub id: ResourceId,
+    /// The version that this event made.
+    pub version: Version,
+    /// The status that this event entered; `None` when the status stayed.
+    pub entered: Option<StatusName>,
+    /// Whether this event deleted it.
+    pub deleted: bool,
+}
+
+/// An event that has no place in the log yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventDraft {
+    /// Made by the service.
+    pub id: EventId,
+    /// What happened.
+    pub event_type: EventType,
+    /// When it was decided.
+    pub timestamp: Timestamp,
+    /// What it is about.
+    pub subject: Option<Subject>,
+    /// Compact JSON, verbatim but for white space outside strings.
+    pub data: Bytes,
+    /// Compact JSON object: members that changed, with their old values.
+    pub previous: Option<Bytes>,
+    /// When the publisher says it happened.
+    pub occurred_at: Option<Timestamp>,
+    /// The publisher's own key, unique per tenant while the event is kept.
+    pub key: Option<String>,
+    /// Whose authority it takes to see it.
+    pub audience: Authority,
+    /// The change that it records, if it is not a published one.
+    pub of: Option<OfResource>,
+}
+
+/// An event in the log: immutable, except by erasure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Place in the one log.
+    pub seq: Seq,
+    /// Place in its tenant's log.
+    pub sequence: Sequence,
+    /// Its owner.
+    pub tenant: TenantId,
+    /// See `EventDraft`.
+    pub id: EventId,
+    /// See `EventDraft`.
+    pub event_type: EventType,
+    /// See `EventDraft`.
+    pub timestamp: Timestamp,
+    /// See `EventDraft`.
+    pub subject: Option<Subject>,
+    /// See `EventDraft`.
+    pub key: Option<String>,
+    /// See `EventDraft`.
+    pub audience: Authority,
+    /// See `EventDraft`.
+    pub of: Option<OfResource>,
+    /// The last event of its change set? A page never ends on one that is not (G5).
+    pub ends_change_set: bool,
+    /// The public bytes: exactly what `GET /v1/events/{id}` answers.
+    pub bytes: Bytes,
+}
+
+impl EventDraft {
+    /// Gives the draft its place and makes the public bytes.
+    #[must_use]
+    pub fn place(self, tenant: TenantId, seq: Seq, sequence: Sequence, ends_change_set: bool) -> Event {
+        let bytes = self.encode(&tenant, sequence);
+        Event {
+            seq,
+            sequence,
+            tenant,
+            id: self.id,
+            event_type: self.event_type,
+            timestamp: self.timestamp,
+            subject: self.subject,
+            key: self.key,
+            audience: self.audience,
+            of: self.of,
+            ends_change_set,
+            bytes,
+        }
+    }
+
+    fn encode(&self, tenant: &TenantId, sequence: Sequence) -> Bytes {
+        let mut out = Vec::with_capacity(192 + self.data.len() + self.previous.as_ref().map_or(0, Bytes::len));
+        // Ids, event types and tenants need no escapes by their grammar.
+        out.extend_from_slice(
+            format!(
+                "{{\"id\":\"{}\",\"type\":\"{}\",\"timestamp\":\"{}\",\"tenant\":\"{tenant}\",\"sequence\":{sequence}",
+                self.id, self.event_type, self.timestamp
+            )
+            .as_bytes(),
+        );
+        if let Some(subject) = &self.subject {
+            out.extend_from_slice(b",\"subject\":");
+            push_str(&mut out, subject.as_str());
+        }
+        if let Some(at) = self.occurred_at {
+            out.extend_from_slice(format!(",\"occurred_at\":\"{at}\"").as_bytes());
+        }
+        out.extend_from_slice(b",\"data\":");
+        out.extend_from_slice(&self.data);
+        if let Some(previous) = &self.previous {
+            out.extend_from_slice(b",\"previous\":");
+            out.extend_from_slice(previous);
+        }
+        out.push(b'}');
+        Bytes::from(out)
+    }
+}
+
+/// One member of an encoded event, as its verbatim JSON.
+fn member<'a>(bytes: &'a [u8], name: &str) -> Option<&'a str> {
+    let members: alloc::collections::BTreeMap<String, &'a RawValue> = serde_json::from_slice(bytes).ok()?;
+    members.get(name).map(|it| it.get())
+}
+
+impl Event {
+    /// Its `data`, verbatim.
+    #[must_use]
+    pub fn data(&self) -> Bytes {
+        self.slice_of("data").unwrap_or_else(|| Bytes::from_static(b"null"))
+    }
+
+    fn slice_of(&self, name: &str) -> Option<Bytes> {
+        let text = member(&self.bytes, name)?;
+        Some(self.bytes.slice_ref(text.as_bytes()))
+    }
+
+    /// Where the event stands for a reader of `scope`.
+    #[must_use]
+    pub const fn place(&self, scope: &Scope) -> Place {
+        match scope {
+            Scope::Tenant(_) => self.sequence,
+            Scope::All => self.seq,
+        }
+    }
+}
+
+/// A place in the log as one reader counts: `Sequence` for a tenant's, `Seq` for `*`.
+pub type Place = u64;
+
+/// Whose events a reader reads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// One tenant's, counted by `sequence`.
+    Tenant(TenantId),
+    /// Everybody's, counted by `seq`: an operator's `*`.
+    All,
+}
+
+impl Scope {
+    /// Whether events of `tenant` are in it.
+    #[must_use]
+    pub fn holds(&self, tenant: &TenantId) -> bool {
+        match self {
+            Self::Tenant(it) => it == tenant,
+            Self::All => true,
+        }
+    }
+
+    /// The tenant's id, or `*`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Tenant(it) => it.as_str(),
+            Self::All => "*",
+        }
+    }
+}
+
+/// How an event is written to a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadForm {
+    /// Exactly the public bytes.
+    Full,
+    /// `data` replaced by where to ask for it; no `previous`.
+    Thin,
+}
+
+impl PayloadForm {
+    /// As it is written in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Thin => "thin",
+        }
+    }
+
+    /// Reads what `as_str` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Full, Self::Thin].into_iter().find(|it| it.as_str() == text)
+    }
+}
+
+/// The body that a receiver is sent: a pure function of the event and the
+/// revision's form and public URL (no slash at its end).
+///
+/// `thin` of a resource's event points at that version
+/// (`{subject}/versions/{n}`), of a published one at `/v1/events/{id}`.
+#[must_use]
+pub fn payload(event: &Event, form: PayloadForm, public_url: &str) -> Bytes {
+    match form {
+        PayloadForm::Full => event.bytes.clone(),
+        PayloadForm::Thin => thin(event, public_url),
+    }
+}
+
+fn thin(event: &Event, public_url: &str) -> Bytes {
+    let mut data = Vec::with_capacity(160);
+    match (&event.of, &event.subject) {
+        (Some(of), Some(subject)) => {
+            data.extend_from_slice(b"{\"id\":");
+            push_str(&mut data, of.id.as_str());
+            data.extend_from_slice(b",\"type\":");
+            push_str(&mut data, of.type_name.as_str());
+            data.extend_from_slice(format!(",\"version\":{},\"url\":", of.version).as_bytes());
+            push_str(&mut data, &format!("{public_url}{subject}/versions/{}", of.version));
+        }
+        _ => {
+            data.extend_from_slice(b"{\"url\":");
+            push_str(&mut data, &format!("{public_url}/v1/events/{}", event.id));
+        }
+    }
+    data.push(b'}');
+    let occurred_at =
+        member(&event.bytes, "occurred_at").and_then(|it| serde_json::from_str::<String>(it).ok()).and_then(|it| it.parse().ok());
+    EventDraft {
+        id: event.id,
+        event_type: event.event_type.clone(),
+        timestamp: event.timestamp,
+        subject: event.subject.clone(),
+        data: Bytes::from(data),
+        previous: None,
+        occurred_at,
+        key: None,
+        audience: event.audience,
+        of: None,
+    }
+    .encode(&event.tenant, event.sequence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(data: &'static str) -> EventDraft {
+        EventDraft {
+            id: EventId::from_bits(1),
+            event_type: EventType::parse("payment.completed").unwrap_or_else(|_| unreachable!()),
+            timestamp: Timestamp::from_micros(1_795_458_284_123_456),
+            subject: Subject::parse("/payment/1\"3").ok(),
+            data: Bytes::from_static(data.as_bytes()),
+            previous: Some(Bytes::from_static(b"{\"status\":\"processing\"}")),
+            occurred_at: Some(Timestamp::from_secs(0)),
+            key: None,
+            audience: Authority::Tenant,
+            of: None,
+        }
+    }
+
+    #[test]
+    fn the_encoding_keeps_data_verbatim() {
+        let event = draft("{\"b\":1.50,\"a\":\"\\u00e4\"}").place(TenantId::default_tenant(), 9, 42, true);
+        assert_eq!(
+            core::str::from_utf8(&event.bytes).unwrap_or_default(),
+            "{\"id\":\"evt_00000000000000000000000001\",\"type\":\"payment.completed\",\"timestamp\":\"2026-11-23T18:24:44.123456Z\",\
+             \"tenant\":\"default\",\"sequence\":42,\"subject\":\"/payment/1\\\"3\",\"occurred_at\":\"1970-01-01T00:00:00.000000Z\",\
+             \"data\":{\"b\":1.50,\"a\":\"\\u00e4\"},\"previous\":{\"status\":\"processing\"}}"
+        );
+        assert_eq!(event.data(), "{\"b\":1.50,\"a\":\"\\u00e4\"}");
+    }
+
+    #[test]
+    fn thin_points_at_the_version_or_the_event() {
+        let mut event = draft("{}").place(TenantId::default_tenant(), 9, 42, true);
+        let text = payload(&event, PayloadForm::Thin, "https://api.example.com");
+        assert!(text.ends_with(b"\"data\":{\"url\":\"https://api.example.com/v1/events/evt_00000000000000000000000001\"}}"));
+        event.subject = Subject::parse("/payment/123").ok();
+        event.of = Some(OfResource {
+            type_name: TypeName::parse("payment").unwrap_or_else(|_| unreachable!()),
+            id: ResourceId::parse("123").unwrap_or_else(|_| unreachable!()),
+            version: 3,
+            entered: None,
+            deleted: false,
+        });
+        let text = payload(&event, PayloadForm::Thin, "https://api.example.com");
+        assert!(text.ends_with(
+            b"\"data\":{\"id\":\"123\",\"type\":\"payment\",\"version\":3,\"url\":\"https://api.example.com/payment/123/versions/3\"}}"
+        ));
+    }
+}

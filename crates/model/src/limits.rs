@@ -1,0 +1,108 @@
+//! Every limit that is not configuration, in one list (P10).
+//!
+//! A limit is named after what it bounds, then the unit, then `MAX`.
+
+use core::time::Duration;
+
+/// JSON body of a request, in bytes.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Nesting of a JSON body.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Request target (path and query), in bytes.
+pub const URI_BYTES_MAX: usize = 8 * 1024;
+/// All headers of a request together, in bytes.
+pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// Events in one publish, and in one change set.
+pub const EVENTS_PER_CHANGE_SET_MAX: usize = 1_000;
+/// Rows that a list may look at when no index serves its filter.
+pub const ROWS_SCANNED_MAX: usize = 100_000;
+/// `limit` of a list or feed; a larger one is clamped.
+pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// `limit` of a list or feed when none is given.
+pub const PAGE_ITEMS_DEFAULT: usize = 100;
+/// Bytes of events that one page reads before it stops at the next change set.
+pub const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// `wait`, in seconds.
+pub const WAIT_SECS_MAX: u64 = 60;
+/// Requests that wait, for one key and in all.
+pub const WAITERS_MAX: usize = 20_000;
+
+/// An event type, in bytes.
+pub const EVENT_TYPE_BYTES_MAX: usize = 128;
+/// Segments of an event type.
+pub const EVENT_TYPE_SEGMENTS_MAX: usize = 8;
+/// A publisher's `key`, in printable ASCII characters.
+pub const EVENT_KEY_BYTES_MAX: usize = 128;
+/// An event's `subject`, in bytes.
+pub const SUBJECT_BYTES_MAX: usize = 512;
+/// A resource or subscription id that a client chose.
+pub const CHOSEN_ID_BYTES_MAX: usize = 128;
+/// A tenant's id.
+pub const TENANT_ID_BYTES_MAX: usize = 63;
+/// An `Idempotency-Key` header, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long an idempotent answer is kept.
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// Entries of a `metadata` member.
+pub const METADATA_ENTRIES_MAX: usize = 50;
+/// One key or value of a `metadata` member, in bytes.
+pub const METADATA_ENTRY_BYTES_MAX: usize = 500;
+/// A `description` or `name`, in bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 1_000;
+
+/// `types` of a subscription.
+pub const SUBSCRIPTION_TYPES_MAX: usize = 100;
+/// Subscriptions of one tenant.
+pub const SUBSCRIPTIONS_PER_TENANT_MAX: usize = 10_000;
+/// Static headers of a push subscription.
+pub const PUSH_HEADERS_MAX: usize = 20;
+/// Name and value of one static header together, in bytes.
+pub const PUSH_HEADER_BYTES_MAX: usize = 2_048;
+/// An endpoint's URL, in bytes.
+pub const URL_BYTES_MAX: usize = 2_048;
+/// Tries in flight to one subscription: the most that can be asked for.
+pub const CONCURRENCY_MAX: u32 = 256;
+/// Tries in flight to one subscription when nothing is asked for.
+pub const CONCURRENCY_DEFAULT: u32 = 32;
+/// Deadline of one whole attempt, in milliseconds: least, most, default.
+pub const ATTEMPT_TIMEOUT_MS: (u32, u32, u32) = (1_000, 60_000, 20_000);
+/// Entries of `push.retry.delays`.
+pub const RETRY_DELAYS_MAX: usize = 49;
+/// One entry of `push.retry.delays`, in seconds.
+pub const RETRY_DELAY_SECS_MAX: u32 = 86_400;
+/// The longest `Retry-After` that is honoured.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Exceptions of one subscription; at the limit its reader stops.
+pub const EXCEPTIONS_MAX: usize = 10_000;
+/// Events that one subscription's window holds (queued, in flight, done out of order).
+pub const WINDOW_EVENTS_MAX: usize = 1_024;
+/// Completions after which a settlement is written at once.
+pub const SETTLE_COMPLETIONS_MAX: usize = 256;
+/// Age of a completion after which a settlement is written.
+pub const SETTLE_AGE_MAX: Duration = Duration::from_millis(100);
+/// Bytes of a receiver's answer that are read.
+pub const RESPONSE_READ_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a receiver's answer that are kept.
+pub const RESPONSE_KEPT_BYTES_MAX: usize = 4 * 1024;
+/// Revisions that a subscription may have.
+pub const REVISIONS_MAX: usize = 1_000;
+
+/// Resource types of one server.
+pub const TYPES_MAX: usize = 500;
+/// A type file, in bytes.
+pub const TYPE_FILE_BYTES_MAX: usize = 256 * 1024;
+/// Statuses of one type.
+pub const STATUSES_MAX: usize = 100;
+/// Transitions of one type.
+pub const TRANSITIONS_MAX: usize = 200;
+/// Indexes of one type, and fields of one index.
+pub const INDEXES_MAX: (usize, usize) = (16, 4);
+/// An expression (`guard`, `set`, `when`), in bytes.
+pub const EXPRESSION_BYTES_MAX: usize = 2_000;
+/// Conditions in a list's filter.
+pub const FILTER_TERMS_MAX: usize = 20;
+/// Tenants of one server.
+pub const TENANTS_MAX: usize = 100_000;
+/// Keys of one tenant (the operator's count as one more tenant).
+pub const KEYS_PER_TENANT_MAX: usize = 1_000;

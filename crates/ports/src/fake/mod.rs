@@ -1,0 +1,1 @@
+//! Complete fakes: the service runs on them.

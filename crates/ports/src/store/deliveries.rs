@@ -1,0 +1,93 @@
+//! What is known of deliveries: cursors, exceptions, attempts, skipped ranges.
+
+use super::StoreError;
+use async_trait::async_trait;
+use ringback_model::{
+    EventId,
+    delivery::{Attempt, Exception, SkippedRange},
+    event::Place,
+    subscription::Generation,
+};
+
+/// What a reader has finished: written in one step, never half of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whose (`Subscription::no`).
+    pub subscription: u32,
+    /// The reader's life in which it happened.
+    pub generation: Generation,
+    /// The low-water mark afterwards.
+    pub cursor: Place,
+    /// Tries that ended.
+    pub attempts: Vec<Attempt>,
+    /// Exceptions that are new or changed (one row per place).
+    pub exceptions: Vec<Exception>,
+    /// Places whose exception is over.
+    pub removed: Vec<Place>,
+}
+
+/// Why a settlement was not stored. Nothing of it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// The subscription is gone or has another generation.
+    #[error("the subscription is gone or was sought elsewhere meanwhile")]
+    Fenced,
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where a reader stands, as a restart finds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReaderState {
+    /// The low-water mark.
+    pub cursor: Place,
+    /// All exceptions of the subscription, in order of place.
+    pub exceptions: Vec<Exception>,
+    /// Places above the cursor with a successful attempt of the current generation, in order.
+    pub delivered_above: Vec<Place>,
+    /// All skipped ranges, in order of `from`.
+    pub skipped: Vec<SkippedRange>,
+}
+
+/// The attempts of one delivery, summed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptSummary {
+    /// Where the event stands.
+    pub place: Place,
+    /// How many there were.
+    pub count: u32,
+    /// The last one.
+    pub last: Attempt,
+    /// A successful one of this generation, if any.
+    pub succeeded_in: Option<Generation>,
+}
+
+/// Deliveries.
+#[async_trait]
+pub trait Deliveries {
+    /// Stores a settlement, durable when this returns.
+    ///
+    /// - Refused as `Fenced` unless the subscription exists with this generation; nothing is stored then.
+    /// - The cursor never moves backwards: a lower one is ignored, the rest is stored.
+    /// - An attempt or exception that is there already is written over: settling twice equals settling once.
+    async fn settle(&self, settlement: Settlement) -> Result<(), SettleError>;
+
+    /// Where the reader of this subscription stands; `None` if there is no such subscription.
+    async fn reader(&self, subscription: u32) -> Result<Option<ReaderState>, StoreError>;
+
+    /// The cursor alone.
+    async fn cursor(&self, subscription: u32) -> Result<Option<Place>, StoreError>;
+
+    /// Exceptions of this subscription after `after`, in order of place, at most `limit`.
+    async fn exceptions(&self, subscription: u32, after: Place, limit: usize) -> Result<Vec<Exception>, StoreError>;
+
+    /// The exception at this place.
+    async fn exception(&self, subscription: u32, place: Place) -> Result<Option<Exception>, StoreError>;
+
+    /// The attempts of one delivery, in order of `n`.
+    async fn attempts(&self, subscription: u32, event: EventId) -> Result<Vec<Attempt>, StoreError>;
+
+    /// The attempts of the deliveries with `from < place <= to`, summed up, in order of place.
+    async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError>;
+}

@@ -1,0 +1,39 @@
+//! What the service asks of a store.
+//!
+//! Written for SQLite and PostgreSQL: each method is one atomic step, nothing
+//! leaks a transaction, and a refused change set never touches its neighbours.
+
+pub mod deliveries;
+pub mod idempotency;
+pub mod log;
+pub mod resources;
+pub mod subscriptions;
+pub mod tenants;
+
+pub use deliveries::{AttemptSummary, Deliveries, ReaderState, SettleError, Settlement};
+pub use idempotency::{Answers, StoredAnswer};
+pub use log::{
+    AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, Slice,
+};
+pub use resources::{DueTimer, ResourceQuery, ResourceRow, Resources, Timer};
+pub use subscriptions::Subscriptions;
+pub use tenants::{Control, StoredType};
+
+/// Everything that the service asks of one store.
+pub trait Store: Log + Resources + Deliveries + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static {}
+
+impl<T: Log + Resources + Deliveries + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static> Store for T {}
+
+/// A store that cannot answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk has no room. Reads go on.
+    #[error("the disk that holds the data directory is full")]
+    Full,
+    /// The store is closing down.
+    #[error("the store is closed")]
+    Closed,
+    /// A broken row, an I/O error: the message is for the log, never for a client.
+    #[error("storage failed: {0}")]
+    Broken(String),
+}

@@ -1,0 +1,77 @@
+//! Resource rows: the present image of each resource.
+
+use super::StoreError;
+use async_trait::async_trait;
+use ringback_model::{ResourceId, TenantId, Timestamp, TransitionName, TypeName, resource::Resource};
+use serde_json::Value;
+
+/// A resource as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceRow {
+    /// Its present image (the last one, when it is deleted).
+    pub resource: Resource,
+    /// Whether it was deleted; its id stays taken.
+    pub deleted: bool,
+    /// The timeout of its status.
+    pub timer: Option<Timer>,
+}
+
+/// A transition that is to be taken by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// Fixed when the status was entered.
+    pub due_at: Timestamp,
+    /// Which one.
+    pub transition: TransitionName,
+}
+
+/// A timer that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueTimer {
+    /// Whose resource.
+    pub tenant: TenantId,
+    /// Its type.
+    pub type_name: TypeName,
+    /// Its id.
+    pub id: ResourceId,
+    /// The timer.
+    pub timer: Timer,
+}
+
+/// A page of a list: `created_at` descending, then `id` descending (by bytes). Deleted ones are left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of this type.
+    pub type_name: TypeName,
+    /// Only rows in which each of these members equals this string, integer or boolean.
+    /// The service gives what a declared index serves; `status` may be among them.
+    pub equal: Vec<(String, Value)>,
+    /// Only rows after this one in the order of the list.
+    pub after: Option<(Timestamp, ResourceId)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Resource rows.
+#[async_trait]
+pub trait Resources {
+    /// The row of this resource, also when it is deleted.
+    async fn resource(&self, tenant: &TenantId, type_name: &TypeName, id: &ResourceId) -> Result<Option<ResourceRow>, StoreError>;
+
+    /// One page of rows.
+    async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError>;
+
+    /// How many resources of this type there are, of all tenants, deleted ones left out.
+    async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError>;
+
+    /// Makes the indexes of this type be exactly these lists of members, each ending in `created_at` implicitly.
+    async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError>;
+
+    /// Timers with `due_at <= now`, earliest first, at most `limit`.
+    async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError>;
+
+    /// When the earliest timer is due.
+    async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError>;
+}

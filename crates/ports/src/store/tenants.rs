@@ -1,0 +1,38 @@
+//! Control objects that are read whole at the start: tenants, keys, types; and the store's own secrets.
+
+use super::StoreError;
+use async_trait::async_trait;
+use ringback_model::{Timestamp, TypeName, key::Key, tenant::Tenant};
+use serde_json::Value;
+
+/// A type that was put over HTTP, as it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredType {
+    /// Its name.
+    pub name: TypeName,
+    /// The declaration.
+    pub source: Value,
+    /// Raised by every change; the ETag.
+    pub version: u64,
+    /// When it was last put.
+    pub updated_at: Timestamp,
+}
+
+/// Control objects.
+#[async_trait]
+pub trait Control {
+    /// All tenants, in order of id.
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
+
+    /// All keys, in order of id.
+    async fn keys(&self) -> Result<Vec<Key>, StoreError>;
+
+    /// All types that were put over HTTP, in order of name.
+    async fn types(&self) -> Result<Vec<StoredType>, StoreError>;
+
+    /// A value of the store's own (sealed pepper, token keys …).
+    async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Keeps `value` under `name` unless there is one; answers what is kept afterwards. Durable when it returns.
+    async fn meta_once(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, StoreError>;
+}

@@ -1,0 +1,2 @@
+//! HTTP over the service of Ringback.
+#![forbid(unsafe_code)]

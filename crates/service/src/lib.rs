@@ -1,0 +1,2 @@
+//! The use cases of Ringback; no HTTP words.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Standard Webhooks: sign and verify. Usable alone by receivers.
+#![forbid(unsafe_code)]
