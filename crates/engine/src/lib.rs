@@ -1,2 +1,28 @@
 //! The decisions of Ringback: values in, values out.
+//!
+//! Floor 0: pure. Time, chance and ids are arguments; nothing here waits, asks
+//! a clock or a disk, or knows HTTP. What is decided here is decided once: the
+//! floors above only carry it out.
+//!
+//! Not here: what the nouns are (`ringback-model`), how they are written in
+//! public (`ringback-wire`), when and for whom a decision is asked for
+//! (`ringback-service`).
 #![forbid(unsafe_code)]
+
+pub mod delivery_state;
+pub mod expr;
+pub mod idempotency;
+pub mod json;
+pub mod keys;
+pub mod lifecycle;
+pub mod list;
+pub mod matching;
+mod patch;
+pub mod position;
+pub mod retry;
+mod schema;
+pub mod suggest;
+pub mod tokens;
+pub mod type_check;
+pub mod types;
+pub mod window;

@@ -88,6 +88,11 @@ pub const RESPONSE_KEPT_BYTES_MAX: usize = 4 * 1024;
 /// Revisions that a subscription may have.
 pub const REVISIONS_MAX: usize = 1_000;
 
+/// A resource as it is encoded, in bytes: twice a body, so that a patch of the most still fits.
+pub const RESOURCE_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+/// Violations of a schema that one answer tells.
+pub const VIOLATIONS_MAX: usize = 50;
+
 /// Resource types of one server.
 pub const TYPES_MAX: usize = 500;
 /// A type file, in bytes.
@@ -100,6 +105,16 @@ pub const TRANSITIONS_MAX: usize = 200;
 pub const INDEXES_MAX: (usize, usize) = (16, 4);
 /// An expression (`guard`, `set`, `when`), in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 2_000;
+/// A type's path, in bytes.
+pub const TYPE_PATH_BYTES_MAX: usize = 128;
+/// What generated ids of a type begin with, in bytes.
+pub const ID_PREFIX_BYTES_MAX: usize = 32;
+/// Examples of one type.
+pub const EXAMPLES_MAX: usize = 20;
+/// A status timeout, in seconds.
+pub const STATUS_TIMEOUT_SECS_MAX: u64 = 366 * 86_400;
+/// `poll.max` of a type, in seconds.
+pub const POLL_SECS_MAX: u64 = 86_400;
 /// Conditions in a list's filter.
 pub const FILTER_TERMS_MAX: usize = 20;
 /// Tenants of one server.

@@ -11,12 +11,14 @@ pub mod clock;
 pub mod conformance;
 pub mod entropy;
 pub mod fake;
+pub mod resolve;
 pub mod seal;
 pub mod sender;
 pub mod store;
 
 pub use clock::Clock;
 pub use entropy::Entropy;
+pub use resolve::Resolve;
 pub use seal::Seal;
 pub use sender::Sender;
 pub use store::Store;

@@ -1,2 +1,39 @@
-//! The public JSON of Ringback and its error codes.
+//! The public JSON of Ringback, in and out, and its errors.
+//!
+//! Out: one file per noun with the structs that are written. In: bodies are read
+//! from a `serde_json::Value` by `read`, which lists *everything* that is wrong
+//! with a body at once, with a pointer to each place, and hands on values of
+//! `ringback-model` that nothing below checks again.
+//! Errors: `ErrorCode`, `Problem`, and in `sentences` every text that a caller
+//! is ever told, in one table.
+//!
+//! Not here: the encoding of events and resources (`ringback-model`), HTTP.
 #![forbid(unsafe_code)]
+
+mod code;
+pub mod delivery;
+pub mod event;
+pub mod key;
+pub mod list;
+pub mod log;
+mod problem;
+pub mod read;
+pub mod sentences;
+pub mod status;
+pub mod subscription;
+mod suggest;
+pub mod tenant;
+pub mod type_decl;
+
+pub use code::{ErrorCode, Retry};
+pub use delivery::{AttemptView, DeliveryView};
+pub use event::NewEvent;
+pub use key::{KeyView, NewKey};
+pub use list::{Feed, List};
+pub use log::LogView;
+pub use problem::{FieldProblem, Problem};
+pub use status::StatusView;
+pub use subscription::{NewSubscription, PatchSubscription, Resume, SubscriptionView};
+pub use suggest::suggest;
+pub use tenant::{PutTenant, TenantView};
+pub use type_decl::TypeView;

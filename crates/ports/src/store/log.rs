@@ -72,9 +72,9 @@ pub enum Change {
         subscription: Box<Subscription>,
         /// `Absent`, or the version before.
         expected: Expected,
-        /// Sets the cursor: always given on creation and with a new generation, else `None`.
+        /// Sets the cursor, also backwards: given on creation and with a new generation, else `None`.
         cursor: Option<Place>,
-        /// Stretches to skip; the cursor afterwards is at least the last `to`.
+        /// Stretches to skip, added to those that are there. They do not move the cursor: the reader walks over them.
         skipped: Vec<SkippedRange>,
     },
     /// Removes a subscription with its cursor, exceptions, ranges and attempts.

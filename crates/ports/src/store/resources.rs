@@ -54,6 +54,36 @@ pub struct ResourceQuery {
     pub limit: usize,
 }
 
+impl ResourceQuery {
+    /// Whether `row` belongs to the list. Stores may narrow by an index first, but this decides:
+    /// strings are equal by code point, numbers by their value (1 and 1.0 are equal), a missing member equals nothing.
+    #[must_use]
+    pub fn matches(&self, row: &ResourceRow) -> bool {
+        let it = &row.resource;
+        !row.deleted
+            && it.tenant == self.tenant
+            && it.type_name == self.type_name
+            && self.equal.iter().all(|(name, wanted)| match name.as_str() {
+                "status" => wanted.as_str() == Some(it.status.as_str()),
+                name => it.fields.get(name).is_some_and(|found| same(found, wanted)),
+            })
+            && self.after.as_ref().is_none_or(|(at, id)| (it.created_at, &it.id) < (*at, id))
+    }
+}
+
+fn same(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Number(found), Value::Number(wanted)) => match (found.as_i128(), wanted.as_i128()) {
+            (Some(found), Some(wanted)) => found == wanted,
+            (None, None) => found.as_f64() == wanted.as_f64(),
+            // An integer and a double: exactly, as SQL does it. The cast saturates far beyond any integer of ours.
+            (Some(integer), None) => wanted.as_f64().is_some_and(|it| it.fract() == 0.0 && it as i128 == integer),
+            (None, Some(integer)) => found.as_f64().is_some_and(|it| it.fract() == 0.0 && it as i128 == integer),
+        },
+        _ => found == wanted,
+    }
+}
+
 /// Resource rows.
 #[async_trait]
 pub trait Resources {

@@ -1,0 +1,306 @@
+//! `ringback demo`: the product in one picture, in half a minute.
+//!
+//! Starts a server of its own (this same program, as a child process), writes
+//! payments to it, and lets five merchants learn of the same payments in five
+//! ways: asking every second, asking every five, waiting, being called back,
+//! and both together. A neighbour goes dark for a while, and at half time the
+//! server is killed with -9. Every figure in the end is measured; whether
+//! anything was lost is judged from the log (`ledger`), not from counters.
+//!
+//! Talks to the server over HTTP only, as its users do. Nothing here is part
+//! of the server, and nothing that is measured is simulated.
+
+mod chance;
+mod http;
+mod ledger;
+mod merchants;
+mod pace;
+mod paint;
+mod plan;
+mod receiver;
+mod screen;
+mod server;
+mod stage;
+mod stats;
+mod table;
+mod text;
+mod timeline;
+mod wire;
+mod writer;
+
+use plan::Plan;
+use screen::{Curtain, View};
+use server::{Home, Server, ServerError};
+use stage::Stage;
+use std::{
+    error::Error,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Mutex, watch},
+    time::MissedTickBehavior,
+};
+
+/// How often the live view is drawn.
+const DRAW_EVERY: Duration = Duration::from_millis(125);
+/// How often a plain line is written.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DemoArgs {
+    /// How long payments are written, 5 s or more; until Ctrl-C if absent.
+    pub(crate) for_time: Option<Duration>,
+    /// Payments a second, 0.5 to 200; 20 if absent.
+    pub(crate) rate: Option<f64>,
+    /// Lines instead of the live view, and no colours.
+    pub(crate) plain: bool,
+}
+
+/// Runs the demo. 0 if every promise was kept, 1 if something was lost or went
+/// wrong, 2 if the arguments can't be.
+pub(crate) async fn run(args: DemoArgs) -> ExitCode {
+    let plan = match Plan::new(args.for_time, args.rate) {
+        Ok(plan) => plan,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
+    };
+    match play(plan, args.plain).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("the demo could not be played: {why}");
+            let mut source = why.source();
+            while let Some(because) = source {
+                eprintln!("  because: {because}");
+                source = because.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// From the first start to the table; true if every promise was kept.
+async fn play(plan: Plan, plain: bool) -> Result<bool, Box<dyn Error>> {
+    let mut interrupts = Interrupts::listen()?;
+    // Dropped in reverse: the server is dead before its directory goes.
+    let home = Home::make()?;
+    let server = Server::launch(&home).await?;
+    let stage = Stage::set(plan, server.address(), server.operator_key()?).await?;
+    let server = Arc::new(Mutex::new(server));
+
+    let (end, ended) = watch::channel(false);
+    let writing = tokio::spawn(Arc::clone(&stage.writer).run(plan.rate));
+    let mut script = tokio::spawn(script(Arc::clone(&stage), Arc::clone(&server), ended.clone()));
+    let mut onlooker = Onlooker::new(plain, &stage);
+
+    let verdict = {
+        let show = async {
+            write_until_the_end(&stage, ended).await;
+            let wrote_for = stage.elapsed();
+            stage.set_draining();
+            // The neighbour must have light again, and the server be up, before anything can drain.
+            let scripted = (&mut script).await;
+            let verdict = stage.drain().await;
+            (scripted, verdict, wrote_for)
+        };
+        tokio::pin!(show);
+        let mut ticks = tokio::time::interval(DRAW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                () = interrupts.next() => {
+                    if end.send_replace(true) {
+                        break None;
+                    }
+                }
+                shown = &mut show => break Some(shown),
+                _ = ticks.tick() => {
+                    stage.sample();
+                    onlooker.look(&stage)?;
+                }
+            }
+        }
+    };
+    writing.abort();
+    script.abort();
+
+    let result = match verdict {
+        Some((scripted, verdict, wrote_for)) => {
+            match scripted {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => stage.complain(why.to_string()),
+                Err(_) => stage.complain("the script of the demo broke off".to_owned()),
+            }
+            let table = stage.table(&verdict, wrote_for);
+            onlooker.leave(&stage.view())?;
+            let colour = !plain && io::stdout().is_terminal() && colours_wanted();
+            let mut out = io::stdout().lock();
+            for line in table::lines(&table) {
+                writeln!(out, "{}", line.show(colour))?;
+            }
+            out.flush()?;
+            Ok(table.outcome.good())
+        }
+        // Asked to end twice: at once, then, and without a table.
+        None => Ok(false),
+    };
+    server.lock().await.kill().await;
+    drop(home);
+    result
+}
+
+/// Until the time is up, Ctrl-C, or there are enough payments.
+async fn write_until_the_end(stage: &Stage, mut ended: watch::Receiver<bool>) {
+    let time_is_up = async {
+        match stage.plan.write {
+            Some(whole) => pace::sleep_until(stage.start + whole).await,
+            None => {
+                while stage.is_writing() {
+                    pace::sleep(Duration::from_millis(200)).await;
+                }
+                stage.tell(format!("{} payments are enough", text::count(writer::PAYMENTS_MAX)));
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = ended.wait_for(|it| *it) => {}
+        () = time_is_up => {}
+    }
+}
+
+/// What happens to the others while they do their work. Ends early, with light
+/// and a server, when the demo is asked to end.
+async fn script(stage: Arc<Stage>, server: Arc<Mutex<Server>>, mut ended: watch::Receiver<bool>) -> Result<(), ServerError> {
+    let mut reached = async |at: Duration| {
+        tokio::select! {
+            biased;
+            _ = ended.wait_for(|it| *it) => false,
+            () = pace::sleep_until(stage.start + at) => true,
+        }
+    };
+    if !reached(stage.plan.dark.0).await {
+        return Ok(());
+    }
+    stage.set_dark(true);
+    let go_on = reached(stage.plan.dark.1).await;
+    stage.set_dark(false);
+    if !go_on || !reached(stage.plan.kill).await {
+        return Ok(());
+    }
+    let mut server = server.lock().await;
+    stage.set_killed();
+    let killed = server.kill().await;
+    let back = server.start().await?;
+    stage.set_back(back - killed);
+    Ok(())
+}
+
+/// Ctrl-C, and being asked to end.
+struct Interrupts {
+    int: Signal,
+    term: Signal,
+    hup: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())?, hup: signal(SignalKind::hangup())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+            _ = self.hup.recv() => {}
+        }
+    }
+}
+
+fn colours_wanted() -> bool {
+    // https://no-color.org: any value that isn't empty counts.
+    std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+}
+
+/// Whoever looks on, on standard error: a terminal sees a picture, anything
+/// else gets lines.
+enum Onlooker {
+    Picture(Curtain, bool),
+    Lines { next: Duration, told: usize },
+}
+
+impl Onlooker {
+    fn new(plain: bool, stage: &Stage) -> Self {
+        let colour = colours_wanted();
+        if !plain
+            && io::stderr().is_terminal()
+            && let Ok(curtain) = Curtain::rise(colour)
+        {
+            return Self::Picture(curtain, colour);
+        }
+        eprintln!("You ask, I answer. Or: I'll call you.");
+        if stage.plan.write.is_none() {
+            for line in stage.join() {
+                eprintln!("{line}");
+            }
+        }
+        Self::Lines { next: LINE_EVERY, told: 0 }
+    }
+
+    fn look(&mut self, stage: &Stage) -> io::Result<()> {
+        let view = stage.view();
+        match self {
+            Self::Picture(curtain, _) => curtain.draw(&screen::picture(&view, Curtain::width())),
+            Self::Lines { next, told } => {
+                let mut out = io::stderr().lock();
+                for (at, what) in stage.news_after(told) {
+                    writeln!(out, "{:>5}  {what}", text::clock(at))?;
+                }
+                if view.elapsed >= *next {
+                    *next = view.elapsed + LINE_EVERY;
+                    writeln!(out, "{}", plain_line(&view))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Leaves the last picture standing above the table.
+    fn leave(self, view: &View) -> io::Result<()> {
+        if let Self::Picture(curtain, colour) = self {
+            drop(curtain);
+            let mut out = io::stderr().lock();
+            writeln!(out)?;
+            for line in screen::timelines(view, Curtain::width(), false) {
+                writeln!(out, "{}", line.show(colour))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One moment in one line.
+fn plain_line(view: &View) -> String {
+    let known: Vec<String> = view
+        .rows
+        .iter()
+        .map(|(name, glance)| format!("{name} {}", glance.known_after.map_or_else(|| "–".to_owned(), text::span)))
+        .collect();
+    format!(
+        "{:>5}  {} payments, {} done; known after (p50): {}; neighbour is owed {}",
+        text::clock(view.elapsed),
+        text::count(view.created),
+        text::count(view.done),
+        known.join(", "),
+        text::count(view.owed)
+    )
+}

@@ -1,0 +1,101 @@
+//! `ringback deliveries`: what was delivered, what wasn't, and why.
+
+use crate::{
+    cli::Page,
+    exit::Outcome,
+    output::Column,
+    session::{Session, page_query},
+};
+use clap::Subcommand;
+use ringback_client::{Method, path::segment};
+
+const COLUMNS: &[Column<'_>] = &[
+    ("ID", "id"),
+    ("STATE", "state"),
+    ("TRIES", "tries"),
+    ("TYPE", "type"),
+    ("SUBJECT", "subject"),
+    ("SUBSCRIPTION", "subscription"),
+    ("EVENT", "event"),
+    ("DUE", "due_at"),
+    ("REASON", "reason"),
+];
+const ATTEMPT_COLUMNS: &[Column<'_>] = &[
+    ("N", "n"),
+    ("AT", "at"),
+    ("VIA", "via"),
+    ("OUTCOME", "outcome"),
+    ("STATUS", "status_code"),
+    ("REASON", "reason"),
+    ("MS", "timings_ms.total"),
+    ("PEER", "peer"),
+    ("ID", "id"),
+];
+
+/// Verbs of `ringback deliveries`.
+#[derive(Debug, Subcommand)]
+#[command(before_help = "\
+Examples:
+  ringback deliveries list                             What did not succeed at first try
+  ringback deliveries list --subscription sub_01J… --state parked
+  ringback deliveries attempts dlv_01J…
+  ringback deliveries retry dlv_01J…")]
+pub(crate) enum DeliveriesVerb {
+    /// List deliveries; without --subscription or --event only those that did not succeed at first try
+    #[command(before_help = "\
+Examples:
+  ringback deliveries list
+  ringback deliveries list --event evt_01J…
+  ringback deliveries list --subscription sub_01J… --state retrying")]
+    List {
+        /// Only those of this subscription
+        #[arg(long, value_name = "ID")]
+        subscription: Option<String>,
+        /// Only those of this event
+        #[arg(long, value_name = "ID")]
+        event: Option<String>,
+        /// Only those in this state
+        #[arg(long, value_parser = ["pending", "delivering", "delivered", "retrying", "parked", "skipped"])]
+        state: Option<String>,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show one delivery
+    #[command(before_help = "Examples:\n  ringback deliveries show dlv_01J…")]
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// List a delivery's tries, with status, timings and the beginning of the answer
+    #[command(before_help = "Examples:\n  ringback deliveries attempts dlv_01J… --json")]
+    Attempts {
+        /// The delivery's id
+        id: String,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Try again now
+    #[command(before_help = "Examples:\n  ringback deliveries retry dlv_01J…")]
+    Retry {
+        /// Its id
+        id: String,
+    },
+}
+
+/// Does it.
+pub(crate) async fn run(session: &Session, verb: DeliveriesVerb) -> Outcome {
+    let at = |id: &str| format!("/v1/deliveries/{}", segment(id));
+    match verb {
+        DeliveriesVerb::List { subscription, event, state, page } => {
+            let further = [("subscription", subscription.as_deref()), ("event", event.as_deref()), ("state", state.as_deref())];
+            session.list(&session.get(&format!("/v1/deliveries{}", page_query(&page, &further))).await?, COLUMNS)
+        }
+        DeliveriesVerb::Show { id } => session.record(&session.get(&at(&id)).await?),
+        DeliveriesVerb::Attempts { id, page } => {
+            session.list(&session.get(&format!("{}/attempts{}", at(&id), page_query(&page, &[]))).await?, ATTEMPT_COLUMNS)
+        }
+        DeliveriesVerb::Retry { id } => session.record(&session.write(Method::POST, &format!("{}/retry", at(&id)), None).await?),
+    }
+}

@@ -1,0 +1,325 @@
+//! `ringback resources`: the pull side by hand.
+
+use crate::{
+    cli::{Body, Page},
+    exit::{Exit, Failure, Outcome},
+    output::Column,
+    session::{Session, page_query, read_body},
+};
+use clap::{Args, Subcommand};
+use ringback_client::{Method, path::segment};
+use serde_json::Value;
+
+/// Columns of every resource; a type's own fields follow.
+const COLUMNS: &[Column<'_>] = &[("ID", "id"), ("STATUS", "status"), ("VERSION", "version"), ("CREATED", "created_at")];
+const EVENT_COLUMNS: &[Column<'_>] = super::events::COLUMNS;
+/// Members that aren't a type's own.
+const IMPLICIT: [&str; 7] = ["id", "type", "tenant", "status", "version", "created_at", "updated_at"];
+/// A type's own fields that a table shows at most.
+const OWN_COLUMNS_MAX: usize = 5;
+
+/// Verbs of `ringback resources`.
+#[derive(Debug, Subcommand)]
+#[command(before_help = "\
+Examples:
+  ringback resources create payment -d '{\"id\":\"123\",\"amount\":1999,\"currency\":\"eur\"}'
+  ringback resources status payment 123 --until done --wait 30
+  ringback resources do payment 123 complete
+  ringback resources do payment 123 refund -d '{\"amount\":500}'
+  ringback resources list payment --filter status=completed --filter 'amount[gte]=1000'")]
+pub(crate) enum ResourcesVerb {
+    /// Make a resource
+    #[command(before_help = "\
+Examples:
+  ringback resources create payment -d '{\"amount\":1999,\"currency\":\"eur\"}'
+  ringback resources create payment -d @payment.json")]
+    Create {
+        /// The type's name, or its path: payment, /payment
+        r#type: String,
+        /// Its fields
+        #[command(flatten)]
+        body: Given,
+    },
+    /// List resources of a type, newest first
+    #[command(before_help = "\
+Examples:
+  ringback resources list payment
+  ringback resources list payment --filter status=completed --filter 'amount[gte]=1000'")]
+    List {
+        /// The type's name, or its path
+        r#type: String,
+        /// Only those of which this holds, repeatable: field=value, or field[op]=value with ne gt gte lt lte in exists
+        #[arg(long = "filter", value_name = "FIELD[OP]=VALUE")]
+        filters: Vec<String>,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show one resource
+    #[command(before_help = "Examples:\n  ringback resources get payment 123")]
+    Get(Which),
+    /// Show a resource's status, or wait for it
+    #[command(before_help = "\
+Examples:
+  ringback resources status payment 123
+  ringback resources status payment 123 --until done --wait 5m
+  ringback resources status payment 123 --until completed,failed")]
+    Status {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// Wait until the status is one of these, or `done`
+        #[arg(long, value_name = "STATUS,…")]
+        until: Option<String>,
+        /// Wait at most this long [default: 60s with --until]
+        #[arg(long, value_name = "TIME", value_parser = crate::duration::parse, requires = "until")]
+        wait: Option<std::time::Duration>,
+    },
+    /// Change fields (merge-patch: null removes one)
+    #[command(before_help = "Examples:\n  ringback resources update payment 123 -d '{\"customer\":\"ann\"}' --if-match 3")]
+    Update {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// The fields that change
+        #[command(flatten)]
+        body: Given,
+        /// Which version.
+        #[command(flatten)]
+        guard: Guard,
+    },
+    /// Take a transition
+    #[command(before_help = "\
+Examples:
+  ringback resources do payment 123 complete
+  ringback resources do payment 123 refund -d '{\"amount\":500}'")]
+    Do {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// The transition's name
+        transition: String,
+        /// Its input: JSON, @FILE or - for standard input
+        #[arg(short = 'd', long = "body", value_name = "JSON|@FILE|-")]
+        body: Option<Body>,
+        /// Which version.
+        #[command(flatten)]
+        guard: Guard,
+    },
+    /// Delete a resource; its id stays taken
+    #[command(before_help = "Examples:\n  ringback resources delete payment 123")]
+    Delete {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// Which version.
+        #[command(flatten)]
+        guard: Guard,
+    },
+    /// List a resource's events, oldest first
+    #[command(before_help = "Examples:\n  ringback resources events payment 123")]
+    Events {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show one version of a resource
+    #[command(before_help = "Examples:\n  ringback resources version payment 123 1")]
+    Version {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// The version's number
+        n: u64,
+    },
+}
+
+/// One resource.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// The type's name, or its path
+    r#type: String,
+    /// The resource's id
+    id: String,
+}
+
+/// A body that must be given.
+#[derive(Debug, Args)]
+pub(crate) struct Given {
+    /// The fields: JSON, @FILE or - for standard input
+    #[arg(short = 'd', long = "body", value_name = "JSON|@FILE|-")]
+    body: Body,
+}
+
+/// Lost updates are refused on request.
+#[derive(Debug, Args)]
+pub(crate) struct Guard {
+    /// Refuse unless this is the present version
+    #[arg(long, value_name = "VERSION")]
+    if_match: Option<String>,
+}
+
+/// Does it.
+pub(crate) async fn run(session: &Session, verb: ResourcesVerb) -> Outcome {
+    match verb {
+        ResourcesVerb::Create { r#type, body } => {
+            let body = read_body(&body.body)?;
+            let path = path_of(session, &r#type).await?;
+            session.record(&session.write(Method::POST, &path, Some(body.get().to_owned())).await?)
+        }
+        ResourcesVerb::List { r#type, filters, page } => {
+            let filters = filters.iter().map(|it| split_filter(it)).collect::<Result<Vec<_>, _>>()?;
+            let path = path_of(session, &r#type).await?;
+            let answer = session.get(&format!("{path}{}", page_query(&page, &filters))).await?;
+            let body = answer.json()?;
+            let own = own_columns(&body);
+            let headings: Vec<String> = own.iter().map(|it| it.to_uppercase()).collect();
+            let columns: Vec<Column<'_>> = COLUMNS.iter().copied().chain(headings.iter().map(String::as_str).zip(own.iter().map(String::as_str))).collect();
+            session.list(&answer, &columns)
+        }
+        ResourcesVerb::Get(which) => session.record(&session.get(&which.path(session).await?).await?),
+        ResourcesVerb::Status { which, until, wait } => status(session, &which, until.as_deref(), wait).await,
+        ResourcesVerb::Update { which, body, guard } => {
+            let body = read_body(&body.body)?;
+            let path = which.path(session).await?;
+            session.record(&session.write_if(Method::PATCH, &path, guard.if_match.as_deref(), Some(body.get().to_owned())).await?)
+        }
+        ResourcesVerb::Do { which, transition, body, guard } => {
+            let body = body.as_ref().map(read_body).transpose()?.map(|it| it.get().to_owned());
+            let path = format!("{}/{}", which.path(session).await?, segment(&transition));
+            session.record(&session.write_if(Method::POST, &path, guard.if_match.as_deref(), body).await?)
+        }
+        ResourcesVerb::Delete { which, guard } => {
+            let path = which.path(session).await?;
+            session.write_if(Method::DELETE, &path, guard.if_match.as_deref(), None).await?;
+            session.done(&format!("{path} is deleted."));
+            Ok(())
+        }
+        ResourcesVerb::Events { which, page } => {
+            let subject = which.path(session).await?;
+            let answer = session.get(&format!("/v1/events{}", page_query(&page, &[("subject", Some(&subject))]))).await?;
+            session.list(&answer, EVENT_COLUMNS)
+        }
+        ResourcesVerb::Version { which, n } => {
+            let path = which.path(session).await?;
+            session.record(&session.get(&format!("{path}/versions/{n}")).await?)
+        }
+    }
+}
+
+impl Which {
+    async fn path(&self, session: &Session) -> Result<String, Failure> {
+        Ok(format!("{}/{}", path_of(session, &self.r#type).await?, segment(&self.id)))
+    }
+}
+
+/// The path at which resources of a type are: what was given when it is a path, else what the server says of the type.
+async fn path_of(session: &Session, name: &str) -> Result<String, Failure> {
+    if let Some(path) = name.strip_prefix('/') {
+        let segments: Vec<String> = path.trim_end_matches('/').split('/').map(segment).collect();
+        return Ok(format!("/{}", segments.join("/")));
+    }
+    let declared = match session.get(&format!("/v1/types/{}", segment(name))).await {
+        Ok(answer) => answer.json()?.get("path").and_then(Value::as_str).map(str::to_owned),
+        // A key that may not read types may still read resources; most types are where their name says.
+        Err(it) if it.exit == Exit::NotAuthorised => None,
+        Err(it) => return Err(it),
+    };
+    Ok(declared.unwrap_or_else(|| format!("/{}", segment(name))))
+}
+
+async fn status(session: &Session, which: &Which, until: Option<&str>, wait: Option<std::time::Duration>) -> Outcome {
+    let Some(until) = until else {
+        let path = which.path(session).await?;
+        return session.record(&session.get(&format!("{path}/status")).await?);
+    };
+    let path = path_of(session, &which.r#type).await?;
+    let wait_secs = wait.map_or(60, |it| it.as_secs());
+    let found = session.client.wait_status(&path, &which.id, until, wait_secs).await?;
+    session.value(&found)?;
+    match verdict(&found, until) {
+        Verdict::Reached => Ok(()),
+        Verdict::Elsewhere(name) => {
+            Err(Failure::new(Exit::Failure, format!("{path}/{} is {name}, and that is how it ended: not {until}.", which.id)))
+        }
+        Verdict::NotYet(name) => Err(Failure::new(Exit::TimedOut, format!("{path}/{} is still {name} after {wait_secs} s.", which.id))),
+    }
+}
+
+/// What became of a wait.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Reached,
+    Elsewhere(String),
+    NotYet(String),
+}
+
+fn verdict(status: &Value, until: &str) -> Verdict {
+    let name = status.get("status").and_then(Value::as_str).unwrap_or_default();
+    let done = status.get("done").and_then(Value::as_bool).unwrap_or(false);
+    if until.split(',').map(str::trim).any(|it| if it == "done" { done } else { it == name }) {
+        Verdict::Reached
+    } else if done {
+        Verdict::Elsewhere(crate::output::clean(name))
+    } else {
+        Verdict::NotYet(crate::output::clean(name))
+    }
+}
+
+/// `amount[gte]=1000` as a parameter.
+fn split_filter(text: &str) -> Result<(&str, Option<&str>), Failure> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name, Some(value)))
+        .ok_or_else(|| Failure::usage(format!("`{text}` is not a filter; write status=completed or amount[gte]=1000")))
+}
+
+/// The first of a type's own fields that hold plain values, in the order in which they appear.
+fn own_columns(body: &Value) -> Vec<String> {
+    let rows = body.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut names: Vec<String> = Vec::new();
+    for (name, value) in rows.iter().filter_map(Value::as_object).flatten() {
+        let plain = !value.is_object() && !value.is_array() && !value.is_null();
+        // A dot would be read as a path.
+        if plain && !name.contains('.') && !IMPLICIT.contains(&name.as_str()) && !names.contains(name) && names.len() < OWN_COLUMNS_MAX {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_wait_ends_in_one_of_three_ways() {
+        let failed = json!({"status": "failed", "done": true});
+        let created = json!({"status": "created", "done": false});
+        for (status, until, want) in [
+            (&failed, "done", Verdict::Reached),
+            (&failed, "completed, failed", Verdict::Reached),
+            (&failed, "completed", Verdict::Elsewhere("failed".into())),
+            (&created, "created", Verdict::Reached),
+            (&created, "done", Verdict::NotYet("created".into())),
+        ] {
+            assert_eq!(verdict(status, until), want, "{until}");
+        }
+    }
+
+    #[test]
+    fn filters_are_parameters() {
+        assert_eq!(split_filter("amount[gte]=1=0").ok(), Some(("amount[gte]", Some("1=0"))));
+        assert_eq!(split_filter("amount>5").map_err(|it| it.exit.code()), Err(2));
+    }
+
+    #[test]
+    fn a_table_shows_a_types_plain_fields() {
+        let body = json!({"data": [{"id": "1", "status": "x", "amount": 1, "metadata": {}}, {"id": "2", "customer": "ann", "a.b": 1}]});
+        assert_eq!(own_columns(&body), ["amount", "customer"]);
+    }
+}

@@ -1,0 +1,329 @@
+//! Starting tries and hearing what came of them.
+
+use super::{Failed, Fresh, Window};
+use crate::retry::{self, Next};
+use core::time::Duration;
+use ringback_model::{
+    EventId, Timestamp,
+    delivery::{Attempt, Exception, ExceptionState, Outcome, Via},
+    event::Place,
+    subscription::RevisionNo,
+};
+
+/// How long a reader whose address cannot be called waits before it asks again.
+pub const UNROUTABLE_RECHECK: Duration = Duration::from_secs(3_600);
+
+/// The least time between two 410s that suspend a subscription.
+pub const GONE_APART: Duration = Duration::from_secs(60);
+
+/// The most that retries hold of the slots while fresh work waits, in percent; at least one slot.
+pub const RETRY_SHARE_PERCENT: usize = 30;
+
+/// A try to start now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Where the event stands.
+    pub place: Place,
+    /// The event.
+    pub event: EventId,
+    /// The revision to render it with.
+    pub revision: RevisionNo,
+    /// Tries spent before, and this one. A try that found the address unroutable
+    /// was not spent: the next one carries its number again.
+    pub try_no: u32,
+    /// Why.
+    pub via: Via,
+}
+
+/// What followed from an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// For this delivery.
+    pub next: Next,
+    /// The endpoint said 410 a second time: the caller suspends the subscription.
+    pub suspend: bool,
+}
+
+/// Why a delivery is not tried now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetryRefused {
+    /// The subscription is not read.
+    #[error("the subscription is not active: resume it first")]
+    NotActive,
+    /// A try is in flight.
+    #[error("a try of this delivery is in flight: wait for its outcome")]
+    InFlight,
+    /// It waits for an earlier one.
+    #[error("this delivery waits behind an earlier one of its subject: retry that one, which releases this one")]
+    Held,
+    /// It is delivered, skipped, waiting for its first try, or nobody's.
+    #[error("only a delivery that is retrying or parked can be tried now")]
+    NotFailed,
+}
+
+/// A reader that waits because its address cannot be called.
+#[derive(Clone, Debug)]
+pub(super) struct Hold {
+    pub(super) why: &'static str,
+    pub(super) since: Timestamp,
+    pub(super) resume_at: Timestamp,
+}
+
+impl Window {
+    /// The next try to start now, if any. Ask until `None`.
+    ///
+    /// Fresh events start in order of the log; retries once due, the oldest
+    /// first. While both wait they take turns, and retries hold at most
+    /// `RETRY_SHARE_PERCENT` of the slots. While the address is known to be
+    /// unroutable one try an hour asks it again. Nothing starts while as many
+    /// attempts as the window has events are not stored yet.
+    pub fn poll_start(&mut self, now: Timestamp) -> Option<Start> {
+        if !self.may_start() || self.hold.as_ref().is_some_and(|it| now < it.resume_at) {
+            return None;
+        }
+        let fresh = self.ready.first().copied();
+        let retry = self.due.first().filter(|(due_at, _)| *due_at <= now).map(|(_, place)| *place);
+        let start = match (fresh, retry) {
+            (Some(fresh), Some(retry)) => {
+                if self.retry_was_last || self.retries_in_flight >= self.retries_max() {
+                    self.start_fresh(fresh)
+                } else {
+                    self.start_retry(retry)
+                }
+            }
+            (Some(fresh), None) => self.start_fresh(fresh),
+            (None, Some(retry)) => self.start_retry(retry),
+            (None, None) => None,
+        }?;
+        let subject = self
+            .fresh
+            .get(&start.place)
+            .map(|it| &it.subject)
+            .or_else(|| self.exceptions.get(&start.place).map(|it| &it.subject))
+            .and_then(Clone::clone);
+        self.count_in_flight(subject.as_ref(), true);
+        self.refresh_line(subject.as_ref(), now);
+        Some(start)
+    }
+
+    fn start_fresh(&mut self, place: Place) -> Option<Start> {
+        self.ready.remove(&place);
+        let it = self.fresh.get_mut(&place)?;
+        it.in_flight = true;
+        self.fresh_in_flight += 1;
+        self.retry_was_last = false;
+        Some(Start { place, event: it.event, revision: it.revision, try_no: 1, via: Via::Schedule })
+    }
+
+    fn start_retry(&mut self, place: Place) -> Option<Start> {
+        let it = self.exceptions.get_mut(&place)?;
+        if let ExceptionState::Retrying { due_at } = it.row.state {
+            self.due.remove(&(due_at, place));
+        }
+        it.in_flight = true;
+        self.retries_in_flight += 1;
+        self.retry_was_last = true;
+        let via = if it.manual { Via::Manual } else { Via::Schedule };
+        Some(Start { place, event: it.row.event, revision: it.row.revision, try_no: it.row.tries.saturating_add(1), via })
+    }
+
+    fn retries_max(&self) -> usize {
+        (self.limits.concurrency_max.saturating_mul(RETRY_SHARE_PERCENT) / 100).max(1)
+    }
+
+    /// Whether anything may start but for its own time.
+    fn may_start(&self) -> bool {
+        // While the address is unroutable, one try at a time asks it.
+        let slots = if self.hold.is_some() { 1 } else { self.limits.concurrency_max.max(1) };
+        self.active && self.in_flight() < slots && self.unsettled_attempts() < self.limits.events_max
+    }
+
+    /// When `poll_start` has something by time alone.
+    pub(super) fn next_start(&self) -> Option<Timestamp> {
+        if !self.may_start() {
+            return None;
+        }
+        match &self.hold {
+            Some(hold) if !self.ready.is_empty() => Some(hold.resume_at),
+            Some(hold) => self.oldest_due().map(|it| it.max(hold.resume_at)),
+            None => self.oldest_due(),
+        }
+    }
+
+    /// A try ended with `outcome`: keeps `attempt`, and decides what follows.
+    ///
+    /// `jitter` is in 0..1. `None` when no try of this place is in flight:
+    /// nothing is kept then.
+    pub fn handle_outcome(&mut self, place: Place, attempt: Attempt, outcome: &Outcome, now: Timestamp, jitter: f64) -> Option<Effect> {
+        let tries = self.end_try(place)?;
+        self.attempts.push(attempt);
+        self.unsettled_since.get_or_insert(now);
+        let next = retry::next(tries.saturating_add(1), outcome, &self.limits.delays, now, jitter);
+        match next {
+            Next::Delivered => self.succeeded(place, now),
+            Next::RetryAt(due_at) => self.failed(place, ExceptionState::Retrying { due_at }, now),
+            Next::Park { reason } => self.failed(place, ExceptionState::Parked { reason: reason.into(), at: now }, now),
+            Next::Hold { .. } => self.returned(place, now),
+        }
+        let suspend = self.note_health(outcome, now);
+        Some(Effect { next, suspend })
+    }
+
+    /// A try ended without a verdict (we are shutting down): it was not spent.
+    pub fn handle_abort(&mut self, place: Place, now: Timestamp) {
+        if self.end_try(place).is_some() {
+            self.returned(place, now);
+        }
+    }
+
+    /// Marks the try of `place` as over; the tries spent before it.
+    fn end_try(&mut self, place: Place) -> Option<u32> {
+        let (subject, tries) = if let Some(it) = self.fresh.get_mut(&place).filter(|it| it.in_flight) {
+            it.in_flight = false;
+            self.fresh_in_flight -= 1;
+            (it.subject.clone(), 0)
+        } else {
+            let it = self.exceptions.get_mut(&place).filter(|it| it.in_flight)?;
+            it.in_flight = false;
+            self.retries_in_flight -= 1;
+            (it.subject.clone(), it.row.tries)
+        };
+        self.count_in_flight(subject.as_ref(), false);
+        Some(tries)
+    }
+
+    fn succeeded(&mut self, place: Place, now: Timestamp) {
+        let subject = if let Some(fresh) = self.remove_fresh(place) {
+            fresh.subject
+        } else {
+            self.touch(place, now);
+            self.remove_exception(place).and_then(|it| it.subject)
+        };
+        if place > self.settled {
+            self.done.insert(place);
+        }
+        self.note_full(now);
+        self.refresh_line(subject.as_ref(), now);
+    }
+
+    fn failed(&mut self, place: Place, state: ExceptionState, now: Timestamp) {
+        let subject = if let Some(Fresh { event, subject, revision, .. }) = self.remove_fresh(place) {
+            let row = Exception {
+                place,
+                event,
+                subject: subject.as_deref().cloned(),
+                revision,
+                generation: self.generation,
+                tries: 1,
+                state,
+                created_at: now,
+            };
+            self.insert_exception(Failed { row, subject: subject.clone(), in_flight: false, manual: false });
+            subject
+        } else if let Some(mut it) = self.remove_exception(place) {
+            let subject = it.subject.clone();
+            it.row.tries = it.row.tries.saturating_add(1);
+            it.row.state = state;
+            it.manual = false;
+            self.insert_exception(it);
+            subject
+        } else {
+            None
+        };
+        self.touch(place, now);
+        self.note_full(now);
+        self.refresh(place, now);
+        self.refresh_line(subject.as_ref(), now);
+    }
+
+    /// The try was not spent: the delivery is where it was before.
+    fn returned(&mut self, place: Place, now: Timestamp) {
+        let subject = self
+            .fresh
+            .get(&place)
+            .map(|it| &it.subject)
+            .or_else(|| self.exceptions.get(&place).map(|it| &it.subject))
+            .and_then(Clone::clone);
+        self.refresh(place, now);
+        self.refresh_line(subject.as_ref(), now);
+    }
+
+    /// Keeps how it went; whether this was the second 410.
+    fn note_health(&mut self, outcome: &Outcome, now: Timestamp) -> bool {
+        if let Outcome::Unroutable { reason } = outcome {
+            let since = self.hold.as_ref().map_or(now, |it| it.since);
+            self.hold = Some(Hold { why: reason, since, resume_at: now + UNROUTABLE_RECHECK });
+            return false;
+        }
+        // Something answered, or tried to: the address can be called.
+        self.hold = None;
+        let Some(reason) = outcome.reason() else {
+            if self.failing.take().is_some() || self.ok_since.is_none() {
+                self.ok_since = Some(now);
+            }
+            self.gone_at = None;
+            return false;
+        };
+        let since = self.failing.map_or(now, |(_, since)| since);
+        self.failing = Some((reason, since));
+        if reason != "gone" {
+            return false;
+        }
+        let first = *self.gone_at.get_or_insert(now);
+        now.since(first) >= GONE_APART
+    }
+
+    /// Keeps since when there are as many exceptions as may be.
+    pub(super) fn note_full(&mut self, now: Timestamp) {
+        if self.exceptions.len() < self.limits.exceptions_max {
+            self.full_since = None;
+        } else {
+            self.full_since.get_or_insert(now);
+        }
+    }
+
+    /// Asks an unroutable address again now; for when its URL was edited.
+    pub fn recheck(&mut self, now: Timestamp) {
+        if let Some(hold) = &mut self.hold {
+            hold.resume_at = hold.resume_at.min(now);
+        }
+    }
+
+    /// Makes a retrying or parked delivery due now. A parked one gets one more
+    /// try; if that fails and none are left, it is parked again.
+    ///
+    /// Also asks an unroutable address again now.
+    ///
+    /// # Errors
+    /// See `RetryRefused`; nothing changed then.
+    pub fn retry_now(&mut self, place: Place, now: Timestamp) -> Result<(), RetryRefused> {
+        if !self.active {
+            return Err(RetryRefused::NotActive);
+        }
+        match self.state_and_flight(place) {
+            (_, true) => return Err(RetryRefused::InFlight),
+            (None, false) => return Err(RetryRefused::NotFailed),
+            (Some(ExceptionState::Held), false) => return Err(RetryRefused::Held),
+            (Some(ExceptionState::Retrying { .. } | ExceptionState::Parked { .. }), false) => {}
+        }
+        let Some(mut it) = self.remove_exception(place) else { return Err(RetryRefused::NotFailed) };
+        let subject = it.subject.clone();
+        it.row.state = ExceptionState::Retrying { due_at: now };
+        it.manual = true;
+        self.insert_exception(it);
+        self.touch(place, now);
+        self.recheck(now);
+        // A parked one stands in its line again, before what came after it.
+        self.refresh(place, now);
+        self.refresh_line(subject.as_ref(), now);
+        Ok(())
+    }
+
+    fn state_and_flight(&self, place: Place) -> (Option<&ExceptionState>, bool) {
+        match (self.exceptions.get(&place), self.fresh.get(&place)) {
+            (Some(it), _) => (Some(&it.row.state), it.in_flight),
+            (None, Some(it)) => (None, it.in_flight),
+            (None, None) => (None, false),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is known of deliveries, in memory.
+
+use super::MemoryStore;
+use crate::store::{AttemptSummary, Deliveries, ReaderState, SettleError, Settlement, StoreError};
+use async_trait::async_trait;
+use ringback_model::{
+    EventId,
+    delivery::{Attempt, Exception},
+    event::Place,
+};
+use std::ops::Bound;
+
+#[async_trait]
+impl Deliveries for MemoryStore {
+    async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
+        let mut state = self.state();
+        let reader = state
+            .readers
+            .get_mut(&settlement.subscription)
+            .filter(|it| it.subscription.generation == settlement.generation)
+            .ok_or(SettleError::Fenced)?;
+        reader.cursor = reader.cursor.max(settlement.cursor);
+        reader.attempts.extend(settlement.attempts.into_iter().map(|it| ((it.place, it.n), it)));
+        reader.exceptions.extend(settlement.exceptions.into_iter().map(|it| (it.place, it)));
+        for place in settlement.removed {
+            reader.exceptions.remove(&place);
+        }
+        Ok(())
+    }
+
+    async fn reader(&self, subscription: u32) -> Result<Option<ReaderState>, StoreError> {
+        let state = self.state();
+        Ok(state.readers.get(&subscription).map(|it| {
+            let generation = it.subscription.generation;
+            let above = it.attempts.range((Bound::Excluded((it.cursor, u32::MAX)), Bound::Unbounded));
+            let mut delivered_above: Vec<Place> =
+                above.filter(|(_, it)| it.succeeded() && it.generation == generation).map(|((place, _), _)| *place).collect();
+            delivered_above.dedup();
+            ReaderState {
+                cursor: it.cursor,
+                exceptions: it.exceptions.values().cloned().collect(),
+                delivered_above,
+                skipped: it.skipped.values().cloned().collect(),
+            }
+        }))
+    }
+
+    async fn cursor(&self, subscription: u32) -> Result<Option<Place>, StoreError> {
+        Ok(self.state().readers.get(&subscription).map(|it| it.cursor))
+    }
+
+    async fn exceptions(&self, subscription: u32, after: Place, limit: usize) -> Result<Vec<Exception>, StoreError> {
+        let state = self.state();
+        let Some(reader) = state.readers.get(&subscription) else { return Ok(Vec::new()) };
+        Ok(reader.exceptions.range((Bound::Excluded(after), Bound::Unbounded)).take(limit).map(|(_, it)| it.clone()).collect())
+    }
+
+    async fn exception(&self, subscription: u32, place: Place) -> Result<Option<Exception>, StoreError> {
+        Ok(self.state().readers.get(&subscription).and_then(|it| it.exceptions.get(&place)).cloned())
+    }
+
+    async fn attempts(&self, subscription: u32, event: EventId) -> Result<Vec<Attempt>, StoreError> {
+        let state = self.state();
+        let Some(reader) = state.readers.get(&subscription) else { return Ok(Vec::new()) };
+        let Some(place) = state.place_of(&reader.subscription.scope, event) else { return Ok(Vec::new()) };
+        Ok(reader.attempts.range((place, 0)..=(place, u32::MAX)).map(|(_, it)| it.clone()).collect())
+    }
+
+    async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError> {
+        let state = self.state();
+        let mut out: Vec<AttemptSummary> = Vec::new();
+        let Some(reader) = state.readers.get(&subscription).filter(|_| from < to) else { return Ok(out) };
+        for ((place, _), attempt) in reader.attempts.range((from.saturating_add(1), 0)..=(to, u32::MAX)) {
+            let succeeded_in = attempt.succeeded().then_some(attempt.generation);
+            match out.last_mut().filter(|it| it.place == *place) {
+                Some(sum) => {
+                    sum.count += 1;
+                    sum.last = attempt.clone();
+                    sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
+                }
+                None => out.push(AttemptSummary { place: *place, count: 1, last: attempt.clone(), succeeded_in }),
+            }
+        }
+        Ok(out)
+    }
+}

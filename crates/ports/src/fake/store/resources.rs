@@ -1,0 +1,49 @@
+//! Resource rows in memory. Every list is a scan: declared indexes are for stores that have many rows.
+
+use super::MemoryStore;
+use crate::store::{DueTimer, ResourceQuery, ResourceRow, Resources, StoreError};
+use async_trait::async_trait;
+use core::cmp::Reverse;
+use ringback_model::{ResourceId, TenantId, Timestamp, TypeName};
+
+#[async_trait]
+impl Resources for MemoryStore {
+    async fn resource(&self, tenant: &TenantId, type_name: &TypeName, id: &ResourceId) -> Result<Option<ResourceRow>, StoreError> {
+        Ok(self.state().resources.get(&(tenant.clone(), type_name.clone(), id.clone())).cloned())
+    }
+
+    async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError> {
+        let state = self.state();
+        let mut rows: Vec<&ResourceRow> = state.resources.values().filter(|it| query.matches(it)).collect();
+        rows.sort_by_key(|it| Reverse((it.resource.created_at, &it.resource.id)));
+        Ok(rows.into_iter().take(query.limit).cloned().collect())
+    }
+
+    async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
+        let count = self.state().resources.values().filter(|it| it.resource.type_name == *type_name && !it.deleted).count();
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    async fn declare_indexes(&self, _type_name: &TypeName, _indexes: &[Vec<String>]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
+        let state = self.state();
+        let mut due: Vec<DueTimer> = state
+            .resources
+            .iter()
+            .filter_map(|((tenant, type_name, id), row)| {
+                let timer = row.timer.clone().filter(|it| it.due_at <= now)?;
+                Some(DueTimer { tenant: tenant.clone(), type_name: type_name.clone(), id: id.clone(), timer })
+            })
+            .collect();
+        due.sort_by_key(|it| it.timer.due_at); // stable: equal times stay in order of (tenant, type, id)
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.state().resources.values().filter_map(|it| it.timer.as_ref().map(|it| it.due_at)).min())
+    }
+}

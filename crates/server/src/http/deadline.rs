@@ -1,0 +1,118 @@
+//! A deadline under a connection: for a request's head, and for doing nothing.
+//!
+//! A head that trickles in holds a connection, so it must be whole 10 s after
+//! its first byte; a connection that only waits for its next request may wait
+//! longer. While a request is being answered there is no deadline here.
+
+use core::{
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicU8, Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+use std::{io, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
+
+const HEAD: u8 = 0;
+const BUSY: u8 = 1;
+const IDLE: u8 = 2;
+
+/// What a connection is doing. A new one is expected to send a head.
+#[derive(Debug, Default)]
+pub(super) struct Phase(AtomicU8);
+
+/// A request is being answered until this is dropped.
+pub(super) struct Busy<'a>(&'a Phase);
+
+impl Phase {
+    /// Says that a request is being answered.
+    pub(super) fn busy(&self) -> Busy<'_> {
+        self.0.store(BUSY, Ordering::Relaxed);
+        Busy(self)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(IDLE, Ordering::Relaxed);
+    }
+}
+
+/// A stream whose reads fail once the deadline of its phase has passed.
+#[derive(Debug)]
+pub(super) struct Deadline<S> {
+    stream: S,
+    phase: Arc<Phase>,
+    head: Duration,
+    idle: Duration,
+    /// The phase that `sleep` is set for; `BUSY` when it is set for none.
+    armed: u8,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<S> Deadline<S> {
+    pub(super) fn new(stream: S, phase: Arc<Phase>, head: Duration, idle: Duration) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "bounds a connection; nothing is owed when it passes")]
+        let sleep = Box::pin(tokio::time::sleep(head));
+        Self { stream, phase, head, idle, armed: HEAD, sleep }
+    }
+
+    /// Sets the timer for the present phase, unless it is set for it already.
+    fn arm(&mut self, phase: u8) {
+        if self.armed != phase {
+            self.armed = phase;
+            let by = if phase == HEAD { self.head } else { self.idle };
+            if phase != BUSY {
+                self.sleep.as_mut().reset(Instant::now() + by);
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Deadline<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let phase = this.phase.0.load(Ordering::Relaxed);
+        if read.is_ready() {
+            if phase == IDLE && buf.filled().len() > before {
+                // The first bytes of the next head.
+                this.phase.0.store(HEAD, Ordering::Relaxed);
+                this.arm(HEAD);
+            }
+            return read;
+        }
+        this.arm(phase);
+        if phase != BUSY && this.sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

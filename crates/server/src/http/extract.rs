@@ -1,0 +1,213 @@
+//! Reads what every request may bring: a key, a tenant, a request id, a body.
+//!
+//! Not here: the query (`query`), conditions (`conditional`), what a body means
+//! (`ringback-wire`).
+
+use super::{
+    answer::{REQUEST_ID, TENANT},
+    failure::Failure,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{Bytes, BytesMut};
+use core::{pin::pin, time::Duration};
+use http::{HeaderMap, header, request::Parts};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use ringback_model::limits;
+use ringback_service::{Error, Service, WhyNot};
+
+/// The longest `X-Request-Id` that is echoed.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// The request id that the client chose, if it is a sane one: it goes into our logs.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(&REQUEST_ID)?.to_str().ok()?;
+    let sane = !text.is_empty()
+        && text.len() <= REQUEST_ID_BYTES_MAX
+        && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-'));
+    sane.then_some(text)
+}
+
+/// Refuses heads that are larger than the contract says.
+pub(crate) fn head_fits(parts: &Parts) -> Result<(), Failure> {
+    if parts.uri.path_and_query().map_or(0, |it| it.as_str().len()) > limits::URI_BYTES_MAX {
+        return Err(Failure::UriTooLong);
+    }
+    // As they were sent: `name: value`, CR and LF.
+    let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if bytes > limits::HEADERS_BYTES_MAX { Err(Failure::HeadersTooLarge) } else { Ok(()) }
+}
+
+/// The key that a request brings: a Bearer token, or the user name of Basic.
+///
+/// # Errors
+/// `Unauthenticated` when the header is there and holds neither.
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let malformed = || Error::Unauthenticated(WhyNot::Malformed);
+    let (scheme, credentials) = value.to_str().ok().and_then(|it| it.trim().split_once(' ')).ok_or_else(malformed)?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Some(credentials.to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(malformed());
+    }
+    let pair = STANDARD.decode(credentials).ok().and_then(|it| String::from_utf8(it).ok()).ok_or_else(malformed)?;
+    let user = pair.split_once(':').map_or(pair.as_str(), |(user, _)| user);
+    // `curl -u $UNSET:` sends an empty user name: that is no key, not a wrong one.
+    if user.is_empty() { Ok(None) } else { Ok(Some(user.to_owned())) }
+}
+
+/// The tenant that a request names.
+///
+/// # Errors
+/// When the header is not text.
+pub(crate) fn tenant(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let Some(value) = headers.get(&TENANT) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) => Ok(Some(text.trim())),
+        Err(_) => Err(Error::TenantUnknown { text: String::from_utf8_lossy(value.as_bytes()).into_owned() }.into()),
+    }
+}
+
+/// Refuses who wants an event stream and nothing else: this server has none.
+pub(crate) fn accepts(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut stream = false;
+    for value in headers.get_all(header::ACCEPT) {
+        for range in value.to_str().unwrap_or("*/*").split(',') {
+            let kind = range.split(';').next().unwrap_or_default().trim();
+            if kind.eq_ignore_ascii_case("text/event-stream") {
+                stream = true;
+            } else if !kind.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+    if stream { Err(Failure::NotAcceptable) } else { Ok(()) }
+}
+
+/// The body, at most 1 MiB of it and within `timeout`.
+///
+/// # Errors
+/// `BodyTooLarge` (before reading on), `BodyTooSlow`, `BodyBroken`.
+pub(crate) async fn body<B>(service: &Service, headers: &HeaderMap, body: B, timeout: Duration) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes> + Send,
+{
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<u64>().ok());
+    if announced.is_some_and(|it| it > limits::BODY_BYTES_MAX as u64) {
+        return Err(Failure::BodyTooLarge);
+    }
+    tokio::select! {
+        biased;
+        read = collect(body) => read,
+        () = service.clock().sleep(timeout) => Err(Failure::BodyTooSlow { secs: timeout.as_secs() }),
+    }
+}
+
+async fn collect<B>(body: B) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes> + Send,
+{
+    let mut body = pin!(body);
+    // Most bodies come in one piece, which is then shared, not copied.
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
+        if first.len() + all.len() + data.len() > limits::BODY_BYTES_MAX {
+            return Err(Failure::BodyTooLarge);
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+                first = Bytes::new();
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Refuses a body in another form than JSON. A body that starts with `{` or `[`
+/// is JSON also without a content type, or with the one that curl gives by default.
+pub(crate) fn is_json(headers: &HeaderMap, body: &[u8], patch: bool) -> Result<(), Failure> {
+    let given = headers.get(header::CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+    let kind = given.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let looks = body.iter().find(|it| !it.is_ascii_whitespace()).is_none_or(|it| matches!(it, b'{' | b'['));
+    let json = match kind.as_str() {
+        "application/json" => true,
+        "application/merge-patch+json" => patch,
+        "" | "application/x-www-form-urlencoded" => looks,
+        _ => false,
+    };
+    if json { Ok(()) } else { Err(Failure::UnsupportedMediaType { given: given.map(|it| it.chars().take(80).collect()), patch }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn keys_come_in_two_ways() {
+        let read = |value: &'static str| key(&headers(header::AUTHORIZATION, value)).map_err(|it| format!("{it:?}"));
+        assert_eq!(read("Bearer rbk_1"), Ok(Some("rbk_1".into())));
+        assert_eq!(read("bearer  rbk_1 "), Ok(Some("rbk_1".into())));
+        assert_eq!(read("Basic cmJrXzE6"), Ok(Some("rbk_1".into())), "rbk_1:");
+        assert_eq!(read("Basic cmJrXzE6c2VjcmV0"), Ok(Some("rbk_1".into())), "rbk_1:secret");
+        assert_eq!(read("Basic cmJrXzE="), Ok(Some("rbk_1".into())), "rbk_1");
+        assert_eq!(read("Basic Og=="), Ok(None), "an unset variable of a shell");
+        assert_eq!(key(&HeaderMap::new()).map_err(|it| format!("{it:?}")), Ok(None));
+        for bad in ["rbk_1", "Digest abc", "Basic ???", "Basic /w=="] {
+            assert_eq!(read(bad), Err("Unauthenticated(Malformed)".into()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_sane_request_ids_are_echoed() {
+        let read = |value: &'static str| request_id(&headers(REQUEST_ID, value)).map(str::to_owned);
+        assert_eq!(read("a.B-1_"), Some("a.B-1_".into()));
+        assert_eq!(read(""), None);
+        assert_eq!(read("a b"), None);
+        assert_eq!(read("a\"b"), None);
+        assert_eq!(read("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa").map(|it| it.len()), Some(64));
+        assert_eq!(read("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), None);
+    }
+
+    #[test]
+    fn streams_are_not_to_be_had() {
+        let check = |value: &'static str| accepts(&headers(header::ACCEPT, value)).is_ok();
+        assert!(check("*/*"));
+        assert!(check("application/json"));
+        assert!(check("text/event-stream, application/json"));
+        assert!(check("text/html"), "a browser's address bar is answered JSON");
+        assert!(!check("text/event-stream"));
+        assert!(!check("Text/Event-Stream; q=1"));
+        assert!(accepts(&HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn json_is_known_by_its_type_or_its_face() {
+        let check = |kind: &'static str, body: &str, patch| is_json(&headers(header::CONTENT_TYPE, kind), body.as_bytes(), patch).is_ok();
+        assert!(check("application/json", "{}", false));
+        assert!(check("application/json", "nonsense", false), "that is for the parser to say");
+        assert!(check("Application/JSON; charset=utf-8", "{}", false));
+        assert!(check("application/x-www-form-urlencoded", " {}", false));
+        assert!(check("application/x-www-form-urlencoded", "[]", false));
+        assert!(!check("application/x-www-form-urlencoded", "a=1", false));
+        assert!(check("application/merge-patch+json", "{}", true));
+        assert!(!check("application/merge-patch+json", "{}", false));
+        assert!(!check("application/json-patch+json", "[]", true));
+        assert!(!check("text/plain", "{}", false));
+        assert!(is_json(&HeaderMap::new(), b"{}", false).is_ok());
+        assert!(is_json(&HeaderMap::new(), b"a=1", false).is_err());
+    }
+}

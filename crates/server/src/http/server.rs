@@ -1,0 +1,299 @@
+//! From a request to its answer: routing, authentication, idempotency, and the
+//! headers that every answer has.
+//!
+//! The order of checks is the contract's: who asks, what was answered already
+//! (Idempotency-Key), then preconditions and the request itself.
+//!
+//! Not here: sockets (`http::accept`), what each route does (`http::v1`).
+
+use super::{
+    answer::{Answer, REQUEST_ID, TENANT},
+    call::{Call, replayed},
+    errors::{self, Asked},
+    extract,
+    failure::Failure,
+    query::{Query, normal_path},
+    suggest, v1,
+};
+use crate::routes::{self, About, Found, Method, Op, ROUTES, Route};
+use bytes::Bytes;
+use core::{panic::AssertUnwindSafe, time::Duration};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::Full;
+use hyper::body::Body;
+use ringback_model::key::Authority;
+use ringback_service::{Begin, Caller, Ctx, Error, ServedType, Service, WhyNot, idempotency_key};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
+
+/// What a server allows its clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections of one listener; more wait in the system's queue.
+    pub connections_max: usize,
+    /// For a request's head, from its first byte.
+    pub head_timeout: Duration,
+    /// For a connection that waits for its next request.
+    pub idle_timeout: Duration,
+    /// For a request's body.
+    pub body_timeout: Duration,
+    /// For the requests in flight once the end is announced.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+/// How a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Over the network: it brings a key.
+    Network,
+    /// Over the operator's socket: without a key it is the operator's.
+    Socket,
+}
+
+/// Answers requests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Server(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    service: Service,
+    limits: Limits,
+    draining: watch::Sender<bool>,
+}
+
+/// What is known of a request before its handler runs, and stays known when that fails.
+#[derive(Debug, Default)]
+struct Known {
+    tenant: OnceLock<HeaderValue>,
+    authority: OnceLock<Authority>,
+    asked: OnceLock<Asked>,
+}
+
+impl Server {
+    /// Serves `service`.
+    #[must_use]
+    pub fn new(service: Service, limits: Limits) -> Self {
+        Self(Arc::new(Inner { service, limits, draining: watch::Sender::new(false) }))
+    }
+
+    /// Announces the end: who waits is answered, and connections close after their request.
+    pub fn drain(&self) {
+        self.0.draining.send_replace(true);
+    }
+
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.0.draining.subscribe()
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    /// Answers one request.
+    ///
+    /// A handler that panics is answered 500, and harms no other request.
+    pub async fn handle<B>(&self, request: Request<B>, door: Door) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        let service = self.service();
+        let started = service.clock().now();
+        let (parts, body) = request.into_parts();
+        let request_id = extract::request_id(&parts.headers).map_or_else(|| service.request_id().to_string(), str::to_owned);
+        let known = Known::default();
+        let refuse = |failure| errors::answer(failure, &known.asked(), service.config().waiters_max, &request_id);
+        let answer = match AssertUnwindSafe(self.answer(&parts, body, door, &known)).catch_unwind().await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => refuse(failure),
+            Err(panic) => refuse(panicked(&*panic).into()),
+        };
+        tracing::debug!(
+            request_id,
+            method = %parts.method,
+            path = parts.uri.path(),
+            status = answer.status.as_u16(),
+            micros = u64::try_from(service.clock().now().since(started).as_micros()).unwrap_or(u64::MAX),
+            "{} {} answered {}", parts.method, parts.uri.path(), answer.status.as_u16()
+        );
+        respond(answer, parts.method == http::Method::HEAD, &request_id, known.tenant.into_inner())
+    }
+
+    async fn answer<B>(&self, parts: &Parts, body: B, door: Door, known: &Known) -> Result<Answer, Failure>
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        extract::head_fits(parts)?;
+        let path = normal_path(parts.uri.path());
+        let method = method(&parts.method);
+        if let Some(answer) = self.probe(&parts.method, method, &path) {
+            return answer;
+        }
+        let service = self.service();
+        let caller = match (extract::key(&parts.headers)?, door) {
+            (Some(key), _) => service.authenticate(&key)?,
+            (None, Door::Socket) => Caller::socket_operator(),
+            (None, Door::Network) => return Err(Error::Unauthenticated(WhyNot::NoKey).into()),
+        };
+        let _ = known.authority.set(caller.authority());
+        let (route, params, ty) = self.route(caller.authority(), &parts.method, method, &path)?;
+        let _ = known.asked.set(Asked {
+            authority: caller.authority(),
+            op: Some(route.op),
+            ty: ty.clone(),
+            id: params.first().cloned().unwrap_or_default(),
+        });
+        let ctx = self.ctx(caller, route, &parts.headers)?;
+        let _ = HeaderValue::from_str(ctx.tenant_text()).map(|it| known.tenant.set(it));
+        extract::accepts(&parts.headers)?;
+        let mut permit = None;
+        let mut bytes = Bytes::new();
+        if route.method.writes() {
+            bytes = extract::body(service, &parts.headers, body, self.limits().body_timeout).await?;
+            match self.begin(&ctx, route.method, &path, parts, &bytes).await? {
+                Some(Begin::Replay(kept)) => return replayed(&kept),
+                Some(Begin::Go(it)) => permit = Some(it),
+                None => {}
+            }
+        }
+        let query = Query::read(parts.uri.query(), route.params)?;
+        let call =
+            Call { server: self.clone(), route, ctx, params, ty, query, headers: parts.headers.clone(), body: bytes, permit };
+        v1::run(call).await
+    }
+
+    /// What is asked without a key: `None` for everything else.
+    fn probe(&self, given: &http::Method, method: Option<Method>, path: &str) -> Option<Result<Answer, Failure>> {
+        if !ROUTES.iter().any(|it| it.about == About::Nobody && it.path == path) {
+            return None;
+        }
+        Some(match routes::find("", method, path) {
+            Found::Route(route, _) if route.op == Op::Readyz && (*self.0.draining.borrow() || !self.service().ready()) => {
+                Err(Error::Draining.into())
+            }
+            Found::Route(..) => Ok(Answer::text(StatusCode::OK, "ok")),
+            Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: given.to_string(), allow }),
+            Found::Nothing => return None,
+        })
+    }
+
+    /// The route of a path: one of ours, or one of a declared type.
+    fn route(&self, authority: Authority, given: &http::Method, method: Option<Method>, path: &str) -> Result<Routed, Failure> {
+        let types = self.service().types();
+        let (found, ty) = match routes::find("", method, path) {
+            Found::Nothing => match types.route(path) {
+                Some((ty, rest)) => match suggest::unknown_step(&ty, rest) {
+                    Some(step) if authority.covers(ty.compiled.decl.access.read) => {
+                        return Err(match suggest::part(step) {
+                            Some(part) => Failure::NoSuchRoute {
+                                suggestion: path.strip_suffix(step).map(|it| format!("{it}{part}")),
+                                path: path.to_owned(),
+                            },
+                            None => Failure::NoSuchTransition { name: step.to_owned(), ty },
+                        });
+                    }
+                    _ => (routes::find("{path}", method, rest), Some(ty)),
+                },
+                None => (Found::Nothing, None),
+            },
+            found => (found, None),
+        };
+        match found {
+            Found::Route(route, params) => Ok((route, params.into_iter().map(str::to_owned).collect(), ty)),
+            Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: given.to_string(), allow }),
+            Found::Nothing => {
+                Err(Failure::NoSuchRoute { path: path.to_owned(), suggestion: suggest::path(path, &types, authority) })
+            }
+        }
+    }
+
+    fn ctx(&self, caller: Caller, route: &Route, headers: &HeaderMap) -> Result<Ctx, Failure> {
+        let Some(needs) = route.needs else {
+            return Err(Error::Internal(format!("{} needs no key and was asked for a caller", route.path)).into());
+        };
+        let named = extract::tenant(headers)?;
+        Ok(match (route.about, named) {
+            (About::Server, None) => self.service().server_ctx(caller, needs)?,
+            (about, named) => self.service().ctx(caller, named, needs, about != About::Tenant)?,
+        })
+    }
+
+    /// What an Idempotency-Key means; `None` without one.
+    async fn begin(&self, ctx: &Ctx, method: Method, path: &str, parts: &Parts, body: &[u8]) -> Result<Option<Begin>, Failure> {
+        let Some(key) = parts.headers.get("idempotency-key") else { return Ok(None) };
+        let key = idempotency_key::check_key(key.as_bytes()).map_err(|_| Failure::IdempotencyKeyMalformed)?;
+        let text = |name: header::HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
+        let scope = idempotency_key::scope(ctx.tenant_text(), method.as_str(), path, key);
+        let print =
+            idempotency_key::fingerprint(body, text(header::CONTENT_TYPE), parts.uri.query(), text(header::IF_MATCH));
+        Ok(Some(self.service().begin(ctx, scope, print).await?))
+    }
+}
+
+type Routed = (&'static Route, Vec<String>, Option<Arc<ServedType>>);
+
+impl Known {
+    fn asked(&self) -> Asked {
+        self.asked.get().cloned().unwrap_or_else(|| Asked {
+            // Who is not known is told least.
+            authority: self.authority.get().copied().unwrap_or(Authority::Tenant),
+            ..Asked::default()
+        })
+    }
+}
+
+/// The method as routes have it: HEAD asks what GET asks.
+fn method(given: &http::Method) -> Option<Method> {
+    match *given {
+        http::Method::GET | http::Method::HEAD => Some(Method::Get),
+        http::Method::POST => Some(Method::Post),
+        http::Method::PUT => Some(Method::Put),
+        http::Method::PATCH => Some(Method::Patch),
+        http::Method::DELETE => Some(Method::Delete),
+        _ => None,
+    }
+}
+
+fn panicked(panic: &(dyn core::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    Error::Internal(format!("a handler panicked: {}", text.unwrap_or_default()))
+}
+
+/// Adds the headers that every answer has.
+fn respond(answer: Answer, head: bool, request_id: &str, tenant: Option<HeaderValue>) -> Response<Full<Bytes>> {
+    let Answer { status, headers, body } = answer;
+    // HEAD is told how long the body would be; so is nobody else by us, since hyper does.
+    let length = (head && !body.is_empty()).then(|| HeaderValue::from(body.len()));
+    let mut response = Response::new(Full::new(if head { Bytes::new() } else { body }));
+    *response.status_mut() = status;
+    let to = response.headers_mut();
+    for (name, value) in headers {
+        to.append(name, value);
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        to.insert(REQUEST_ID, value);
+    }
+    if let Some(tenant) = tenant {
+        to.insert(TENANT, tenant);
+    }
+    if let Some(length) = length {
+        to.insert(header::CONTENT_LENGTH, length);
+    }
+    response
+}

@@ -1,0 +1,119 @@
+//! `{path}` and what is below it, but for status and events.
+
+use crate::http::{answer::Answer, call::Call, conditional, failure::Failure};
+use futures_util::FutureExt;
+use http::StatusCode;
+use ringback_model::{ResourceId, names::excerpt};
+use ringback_service::{Error, ResourcePage, ResourceView, Written, json};
+use ringback_wire::list;
+use serde_json::Value;
+
+/// `GET {path}`: newest first, with conditions on fields.
+pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
+    let params = call.query.others(&["limit", "after"]);
+    let page = call
+        .service()
+        .list_resources(&call.ctx, &*call.ty()?, &params, call.query.limit()?, call.query.one("after"))
+        .await?;
+    Ok(rows(&page))
+}
+
+/// `POST {path}`.
+pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
+    let ty = call.ty()?;
+    let body = match json::parse_value(call.json(false)?)? {
+        Value::Object(members) => members,
+        _ => return Err(Error::Field { pointer: String::new(), detail: "A resource is a JSON object.".into() }.into()),
+    };
+    let path = ty.compiled.decl.path.clone();
+    let (write, finish) = call.write(move |made: &Written| written(made).location(&format!("{path}/{}", made.id)));
+    finish(call.service().create_resource(&call.ctx, &ty, body, write).await?)
+}
+
+/// `GET {path}/{id}`, also once it differs from what the caller has.
+pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
+    let (service, ty, id) = (call.service(), call.ty()?, id(&call)?);
+    let Some(known) = conditional::if_none_match(&call.headers)? else {
+        // Without a condition there is nothing to wait for.
+        call.query.wait(&call.headers)?;
+        return Ok(shown(&service.resource(&call.ctx, &ty, &id).await?));
+    };
+    let wait = call.query.wait(&call.headers)?;
+    let view = call
+        .waiting(wait, |wait| {
+            let (service, ctx, ty, id, known) = (&service, &call.ctx, &ty, &id, &known);
+            async move { service.resource_wait(ctx, ty, id, known, wait).await }.boxed()
+        })
+        .await?;
+    match view {
+        Some(view) => Ok(shown(&view)),
+        // Without a version in it, a 304 still names the one that the caller has.
+        None => Ok(conditional::not_modified(&known)),
+    }
+}
+
+/// `PATCH {path}/{id}`: a merge patch.
+pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
+    let (ty, id, if_match) = (call.ty()?, id(&call)?, call.if_match()?);
+    let patch = json::parse_value(call.json(true)?)?;
+    let (write, finish) = call.write(written);
+    finish(call.service().patch_resource(&call.ctx, &ty, &id, patch, if_match, write).await?)
+}
+
+/// `DELETE {path}/{id}`.
+pub(crate) async fn delete(mut call: Call) -> Result<Answer, Failure> {
+    let (ty, id, if_match) = (call.ty()?, id(&call)?, call.if_match()?);
+    let (write, finish) = call.write(written);
+    finish(call.service().delete_resource(&call.ctx, &ty, &id, if_match, write).await?)
+}
+
+/// `POST {path}/{id}/{transition}`: no body is no input.
+pub(crate) async fn transition(mut call: Call) -> Result<Answer, Failure> {
+    let (ty, id, if_match) = (call.ty()?, id(&call)?, call.if_match()?);
+    let input = if call.bodiless() { None } else { Some(json::parse_value(call.json(false)?)?) };
+    let name = call.param(1).to_owned();
+    let (write, finish) = call.write(written);
+    finish(call.service().transition(&call.ctx, &ty, &id, &name, input, if_match, write).await?)
+}
+
+/// `GET {path}/{id}/versions`: the first one first.
+pub(crate) async fn versions(call: Call) -> Result<Answer, Failure> {
+    let page = call
+        .service()
+        .resource_versions(&call.ctx, &*call.ty()?, &id(&call)?, call.query.limit()?, call.query.one("after"))
+        .await?;
+    Ok(rows(&page))
+}
+
+/// `GET {path}/{id}/versions/{n}`.
+pub(crate) async fn version(call: Call) -> Result<Answer, Failure> {
+    let (ty, id) = (call.ty()?, id(&call)?);
+    let text = call.param(1);
+    let n = text.parse::<u64>().ok().filter(|it| it.to_string() == text);
+    let n = n.ok_or_else(|| Error::NotFound { noun: "version", id: format!("{id}/versions/{}", excerpt(text, 40)) })?;
+    let body = call.service().resource_version(&call.ctx, &ty, &id, n).await?;
+    Ok(Answer::json(StatusCode::OK, body).etag(n))
+}
+
+/// The id of a declared path. What is no id names no resource.
+pub(super) fn id(call: &Call) -> Result<ResourceId, Failure> {
+    let text = call.param(0);
+    let name = call.ty()?.compiled.decl.name.clone();
+    ResourceId::parse(text).map_err(|_| Error::NotFound { noun: "resource", id: format!("{name}/{}", excerpt(text, 128)) }.into())
+}
+
+fn shown(view: &ResourceView) -> Answer {
+    Answer::json(StatusCode::OK, view.body.clone()).etag(view.version)
+}
+
+fn written(made: &Written) -> Answer {
+    if made.deleted {
+        return Answer::empty(StatusCode::NO_CONTENT).wrote(made.event, &made.position);
+    }
+    let status = if made.created { StatusCode::CREATED } else { StatusCode::OK };
+    Answer::json(status, made.body.clone()).etag(made.version).wrote(made.event, &made.position)
+}
+
+fn rows(page: &ResourcePage) -> Answer {
+    Answer::json(StatusCode::OK, list::raw(&page.rows, page.next_cursor.as_deref()))
+}

@@ -1,0 +1,346 @@
+//! Deliveries: what became of which event for which subscription.
+//!
+//! There is no table of deliveries. A list walks the log (newest first) or the
+//! exceptions, and `engine::delivery_state` says of each what state it is in.
+
+use crate::{Ctx, Error, Outcome, Service, Write, dispatcher::Standing, idempotency::Decision, page::Page};
+use ringback_engine::{
+    delivery_state::{Facts, InWindow, delivery_state},
+    matching,
+    tokens::PageKey,
+    window::RetryRefused,
+};
+use ringback_model::{
+    DeliveryId, EventId, EventType, Subject, SubscriptionId, Timestamp,
+    delivery::{Attempt, DeliveryState, Exception, ExceptionState, SkippedRange},
+    event::{Event, Place, Scope},
+    subscription::{State, Subscription},
+};
+use ringback_ports::store::{AttemptSummary, ChangeSet};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Events that one page of a subscription's deliveries looks at.
+const SCANNED_MAX: usize = 20_000;
+
+/// A delivery, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "CONTRACT section 4 has the meaning of each")]
+pub struct DeliveryView {
+    pub id: DeliveryId,
+    pub subscription: SubscriptionId,
+    pub event: EventId,
+    pub event_type: EventType,
+    pub subject: Option<Subject>,
+    pub state: DeliveryState,
+    pub reason: Option<String>,
+    pub tries: u32,
+    pub due_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub last_attempt: Option<Attempt>,
+}
+
+/// Which deliveries are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryQuery {
+    /// Of this subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// At most so many.
+    pub limit: usize,
+    /// The page cursor.
+    pub after: Option<String>,
+}
+
+/// What is known of one reader, for a stretch of its log.
+struct Known {
+    cursor: Place,
+    skipped: Vec<SkippedRange>,
+    standings: BTreeMap<Place, Standing>,
+    summaries: BTreeMap<Place, AttemptSummary>,
+}
+
+impl Service {
+    /// Deliveries: of a subscription (newest event first), of an event, or, with
+    /// neither, those that did not succeed at first try.
+    ///
+    /// # Errors
+    /// `NotFound`, cursor errors.
+    pub async fn deliveries(&self, ctx: &Ctx, query: DeliveryQuery) -> Result<Page<DeliveryView>, Error> {
+        let state = query.state.map_or("", DeliveryState::as_str);
+        match (&query.subscription, query.event) {
+            (subscription, Some(event)) => self.deliveries_of_event(ctx, event, subscription.as_ref(), query.state).await,
+            (Some(id), None) => {
+                let subscription = self.find(ctx, id)?;
+                let route = ["deliveries", id.as_str(), state];
+                match query.state {
+                    // These are exceptions, and there are few of them however long the log is.
+                    Some(DeliveryState::Retrying | DeliveryState::Parked) => self.exceptions_page(ctx, &route, vec![subscription], &query).await,
+                    _ => self.deliveries_of_subscription(ctx, &route, &subscription, &query).await,
+                }
+            }
+            (None, None) => {
+                let all = {
+                    let registry = self.registry();
+                    let tenant = match &ctx.scope {
+                        Scope::Tenant(it) => Some(it),
+                        Scope::All => None,
+                    };
+                    registry.subscriptions_of(tenant).filter(|it| self.find(ctx, &it.id).is_ok()).cloned().collect()
+                };
+                self.exceptions_page(ctx, &["deliveries", "", state], all, &query).await
+            }
+        }
+    }
+
+    async fn deliveries_of_event(
+        &self,
+        ctx: &Ctx,
+        event: EventId,
+        subscription: Option<&SubscriptionId>,
+        state: Option<DeliveryState>,
+    ) -> Result<Page<DeliveryView>, Error> {
+        let event = self.event(ctx, event).await?;
+        let candidates: Vec<Arc<Subscription>> = match subscription {
+            Some(id) => vec![self.find(ctx, id)?],
+            None => {
+                let registry = self.registry();
+                let all = registry.subscriptions_of(None).filter(|it| match it.scope {
+                    // An operator's subscription over all tenants is not shown to one of them.
+                    Scope::All => ctx.authority() == ringback_model::key::Authority::Operator,
+                    Scope::Tenant(_) => it.tenant == event.tenant,
+                });
+                all.cloned().collect()
+            }
+        };
+        let mut items = Vec::new();
+        for subscription in candidates {
+            let place = event.place(&subscription.scope);
+            let known = self.known(&subscription, &[place]).await?;
+            items.extend(self.view_delivery(&subscription, &event, &known).filter(|it| state.is_none_or(|want| it.state == want)));
+        }
+        Ok(Page { items, next_cursor: None })
+    }
+
+    async fn deliveries_of_subscription(
+        &self,
+        ctx: &Ctx,
+        route: &[&str],
+        subscription: &Arc<Subscription>,
+        query: &DeliveryQuery,
+    ) -> Result<Page<DeliveryView>, Error> {
+        let scope = &subscription.scope;
+        let mut before = match self.page_key(ctx, route, query.after.as_deref())? {
+            None => Place::MAX >> 1,
+            Some(PageKey::Place(it)) => it,
+            Some(_) => return Err(Error::CursorMismatch),
+        };
+        let begin = subscription.revisions.first().map_or(0, |it| it.from);
+        let (mut items, mut looked_at) = (Vec::new(), 0);
+        loop {
+            let events = self.inner.store.events_before(scope, before, 200).await?;
+            let events: Vec<_> = events.into_iter().take_while(|it| it.place(scope) > begin).collect();
+            if events.is_empty() {
+                return Ok(Page { items, next_cursor: None });
+            }
+            let places: Vec<Place> = events.iter().map(|it| it.place(scope)).collect();
+            let known = self.known(subscription, &places).await?;
+            for event in events {
+                if items.len() == query.limit || looked_at >= SCANNED_MAX {
+                    return Ok(Page { items, next_cursor: Some(self.page_cursor(ctx, route, &PageKey::Place(before))) });
+                }
+                before = event.place(scope);
+                looked_at += 1;
+                items.extend(self.view_delivery(subscription, &event, &known).filter(|it| query.state.is_none_or(|want| it.state == want)));
+            }
+        }
+    }
+
+    /// Exceptions of several subscriptions, in order of subscription, then place.
+    async fn exceptions_page(
+        &self,
+        ctx: &Ctx,
+        route: &[&str],
+        mut subscriptions: Vec<Arc<Subscription>>,
+        query: &DeliveryQuery,
+    ) -> Result<Page<DeliveryView>, Error> {
+        let after = match self.page_key(ctx, route, query.after.as_deref())? {
+            None => (0, 0),
+            Some(PageKey::Id(text)) => split_key(&text).ok_or(Error::CursorMismatch)?,
+            Some(_) => return Err(Error::CursorMismatch),
+        };
+        subscriptions.sort_by_key(|it| it.no);
+        let mut items: Vec<DeliveryView> = Vec::new();
+        let mut last = after;
+        for subscription in subscriptions.iter().filter(|it| it.no >= after.0) {
+            let rows: Vec<Exception> = match self.inner.dispatcher.exceptions(subscription.no).await {
+                Some(rows) => rows,
+                None => self.inner.store.exceptions(subscription.no, 0, usize::MAX >> 1).await?,
+            };
+            for row in rows {
+                if (subscription.no, row.place) <= after {
+                    continue;
+                }
+                if items.len() == query.limit {
+                    let key = PageKey::Id(format!("{}:{}", last.0, last.1));
+                    return Ok(Page { items, next_cursor: Some(self.page_cursor(ctx, route, &key)) });
+                }
+                last = (subscription.no, row.place);
+                let Some(event) = self.inner.store.event_at(&subscription.scope, row.place).await? else { continue };
+                let known = self.known(subscription, &[row.place]).await?;
+                items.extend(self.view_delivery(subscription, &event, &known).filter(|it| query.state.is_none_or(|want| it.state == want)));
+            }
+        }
+        Ok(Page { items, next_cursor: None })
+    }
+
+    /// Gathers what is known of these places of a subscription's log.
+    async fn known(&self, subscription: &Subscription, places: &[Place]) -> Result<Known, Error> {
+        let no = subscription.no;
+        let from = places.iter().min().copied().unwrap_or(0).saturating_sub(1);
+        let to = places.iter().max().copied().unwrap_or(0);
+        // The window is asked before the store: what it forgets in between is stored by then.
+        let standings = match self.inner.dispatcher.standings(no, places.to_vec()).await {
+            Some(all) => places.iter().copied().zip(all).collect(),
+            None => {
+                let rows = self.inner.store.exceptions(no, from, places.len().max(1_000)).await?;
+                rows.into_iter().map(|it| (it.place, Standing { in_window: None, exception: Some(it) })).collect()
+            }
+        };
+        let state = self.inner.store.reader(no).await?.unwrap_or_default();
+        let summaries = self.inner.store.attempt_summaries(no, from, to).await?;
+        Ok(Known { cursor: state.cursor, skipped: state.skipped, standings, summaries: summaries.into_iter().map(|it| (it.place, it)).collect() })
+    }
+
+    /// The delivery of this event to this subscription; `None` when nothing is owed.
+    fn view_delivery(&self, subscription: &Subscription, event: &Event, known: &Known) -> Option<DeliveryView> {
+        let place = event.place(&subscription.scope);
+        let standing = known.standings.get(&place);
+        let exception = standing.and_then(|it| it.exception.as_ref());
+        let summary = known.summaries.get(&place);
+        let state = delivery_state(&Facts {
+            place,
+            cursor: known.cursor,
+            generation: subscription.generation,
+            matches: self.owes(subscription, event),
+            in_window: standing.and_then(|it| it.in_window),
+            exception,
+            skipped: &known.skipped,
+            delivered_in: summary.and_then(|it| it.succeeded_in),
+        })?;
+        let parked = exception.and_then(|it| match &it.state {
+            ExceptionState::Parked { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        let due_at = exception.and_then(|it| match &it.state {
+            ExceptionState::Retrying { due_at } => Some(*due_at),
+            _ => None,
+        });
+        let last_attempt = summary.map(|it| it.last.clone());
+        let failed = last_attempt.as_ref().filter(|_| state != DeliveryState::Delivered).and_then(|it| it.reason.clone());
+        let done_now = u32::from(standing.and_then(|it| it.in_window) == Some(InWindow::Done));
+        Some(DeliveryView {
+            id: self.inner.secrets.delivery.encode(subscription.no, place),
+            subscription: subscription.id.clone(),
+            event: event.id,
+            event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
+            state,
+            reason: parked.or(failed),
+            tries: exception.map_or(0, |it| it.tries).max(summary.map_or(0, |it| it.count)).max(done_now),
+            due_at,
+            created_at: event.timestamp,
+            last_attempt,
+        })
+    }
+
+    /// Whether the subscription wants this event at all.
+    fn owes(&self, subscription: &Subscription, event: &Event) -> bool {
+        let place = event.place(&subscription.scope);
+        let begun = subscription.revisions.first().is_some_and(|it| it.from < place);
+        let matches = subscription.revision_at(place).is_some_and(|it| matching::matches(subscription, it, event));
+        let awaited = match (&subscription.until, &subscription.subject) {
+            (Some(until), Some(subject)) => {
+                let served = self.types().route(subject.as_str()).map(|(served, _)| served);
+                served
+                    .and_then(|it| self.until_statuses(&it, until).ok())
+                    .is_some_and(|it| matching::one_shot(event, &it))
+            }
+            _ => true,
+        };
+        begun && matches && awaited
+    }
+
+    /// The subscription and the event of a delivery id, if the caller may see both.
+    async fn parts(&self, ctx: &Ctx, id: DeliveryId) -> Result<(Arc<Subscription>, Arc<Event>), Error> {
+        let missing = || Error::NotFound { noun: "delivery", id: id.to_string() };
+        let (no, place) = self.inner.secrets.delivery.decode(id).ok_or_else(missing)?;
+        let subscription = self.registry().subscription_no(no).cloned().ok_or_else(missing)?;
+        let own = ctx.scope.holds(&subscription.tenant);
+        if !own || self.find(ctx, &subscription.id).is_err() {
+            return Err(missing());
+        }
+        let event = self.inner.store.event_at(&subscription.scope, place).await?.ok_or_else(missing)?;
+        if !ctx.authority().covers(event.audience) {
+            return Err(missing());
+        }
+        Ok((subscription, event))
+    }
+
+    /// One delivery.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delivery(&self, ctx: &Ctx, id: DeliveryId) -> Result<DeliveryView, Error> {
+        let (subscription, event) = self.parts(ctx, id).await?;
+        let known = self.known(&subscription, &[event.place(&subscription.scope)]).await?;
+        self.view_delivery(&subscription, &event, &known).ok_or_else(|| Error::NotFound { noun: "delivery", id: id.to_string() })
+    }
+
+    /// The attempts of a delivery, first one first.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn attempts(&self, ctx: &Ctx, id: DeliveryId) -> Result<Vec<Attempt>, Error> {
+        let (subscription, event) = self.parts(ctx, id).await?;
+        Ok(self.inner.store.attempts(subscription.no, event.id).await?)
+    }
+
+    /// Tries a delivery now that is retrying or parked.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotActive`, `Conflict` (it is in flight, delivered, or waits behind another).
+    pub async fn retry_delivery(&self, ctx: &Ctx, id: DeliveryId, write: Write<DeliveryView>) -> Result<Outcome<DeliveryView>, Error> {
+        let (subscription, event) = self.parts(ctx, id).await?;
+        let place = event.place(&subscription.scope);
+        let not_active = || Error::NotActive { id: subscription.id.clone(), state: subscription.state };
+        if subscription.state != State::Active && subscription.state != State::Done {
+            return Err(not_active());
+        }
+        match self.inner.dispatcher.retry_now(subscription.no, place).await {
+            Some(Ok(())) => {}
+            Some(Err(RetryRefused::NotActive)) | None => return Err(not_active()),
+            Some(Err(other)) => {
+                let mut detail = other.to_string();
+                if let Some(first) = detail.get_mut(0..1) {
+                    first.make_ascii_uppercase();
+                }
+                detail.push('.');
+                return Err(Error::Conflict { detail });
+            }
+        }
+        let view = self.delivery(ctx, id).await?;
+        self.write(ctx, write, || async {
+            let view = view.clone();
+            Ok(Decision::new(ChangeSet::new(subscription.tenant.clone(), self.now()), move |_| view.clone()))
+        })
+        .await
+    }
+}
+
+fn split_key(text: &str) -> Option<(u32, Place)> {
+    let (no, place) = text.split_once(':')?;
+    Some((no.parse().ok()?, place.parse().ok()?))
+}

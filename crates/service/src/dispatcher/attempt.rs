@@ -1,0 +1,138 @@
+//! One try: render, sign the exact bytes, send, say what came back.
+
+use super::Done;
+use crate::Service;
+use ringback_engine::window::Start;
+use ringback_model::{
+    AttemptId,
+    delivery::{Attempt, Outcome},
+    event::{self, Event},
+    subscription::{Generation, Subscription},
+};
+use ringback_ports::{sender::PushRequest, seal::Binding};
+use ringback_signature::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Secret};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+
+/// What a try needs.
+pub(super) struct Job {
+    pub(super) subscription: Arc<Subscription>,
+    pub(super) generation: Generation,
+    pub(super) start: Start,
+    /// The event, if the window still holds it.
+    pub(super) event: Option<Arc<Event>>,
+}
+
+/// Says that the try is over, also when it broke: a slot is never leaked.
+struct Report {
+    no: u32,
+    generation: Generation,
+    place: u64,
+    came: Option<(Attempt, Outcome)>,
+    out: mpsc::UnboundedSender<Done>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let Self { no, generation, place, .. } = *self;
+        let _ = self.out.send(Done::Tried { no, generation, place, came: self.came.take() });
+    }
+}
+
+pub(super) fn spawn(service: Service, job: Job, out: mpsc::UnboundedSender<Done>) {
+    let (no, generation, place) = (job.subscription.no, job.generation, job.start.place);
+    tokio::spawn(async move {
+        let mut report = Report { no, generation, place, came: None, out };
+        match run(&service, job).await {
+            Ok(came) => report.came = Some(came),
+            Err(why) => tracing::warn!(subscription.no = no, "a try could not be made, trying again: {why}"),
+        }
+    });
+}
+
+async fn run(service: &Service, job: Job) -> Result<(Attempt, Outcome), String> {
+    let Job { subscription, generation, start, event } = job;
+    let event = match event {
+        Some(event) => event,
+        None => service
+            .inner
+            .store
+            .event_at(&subscription.scope, start.place)
+            .await
+            .map_err(|it| it.to_string())?
+            .ok_or_else(|| format!("event {} is not in the log any more", start.event))?,
+    };
+    let revision = subscription.revision_no(start.revision).ok_or("its revision is gone")?;
+    let body = event::payload(&event, revision.payload, &revision.public_url);
+    let at = service.now();
+    let secrets = open_secrets(service, &subscription, at)?;
+    // The exact bytes that are sent are signed, with the time of this try.
+    let id = event.id.to_string();
+    let signature = ringback_signature::sign(&secrets.iter().collect::<Vec<_>>(), &id, at.as_secs(), &body);
+    let mut headers = vec![
+        ("content-type".to_owned(), "application/json".to_owned()),
+        ("user-agent".to_owned(), service.inner.config.user_agent.clone()),
+        (HEADER_ID.to_owned(), id),
+        (HEADER_TIMESTAMP.to_owned(), at.as_secs().to_string()),
+        (HEADER_SIGNATURE.to_owned(), signature),
+    ];
+    headers.extend(subscription.push.headers.iter().cloned());
+    let request = PushRequest {
+        url: subscription.push.url.clone(),
+        authority: subscription.authority,
+        headers,
+        body,
+        timeout: Duration::from_millis(u64::from(subscription.push.timeout_ms)),
+    };
+    let answered = service.inner.sender.send(request).await;
+    let outcome = answered.outcome;
+    let attempt = Attempt {
+        id: AttemptId::make(at, service.inner.entropy.bits()),
+        event: event.id,
+        place: start.place,
+        generation,
+        n: start.try_no,
+        at,
+        via: start.via,
+        outcome: outcome.as_str().into(),
+        reason: outcome.reason().map(Into::into),
+        status_code: outcome.status_code(),
+        timings: answered.timings,
+        peer: answered.peer,
+        response: answered.response,
+    };
+    tracing::debug!(
+        subscription.id = %subscription.id,
+        event.id = %event.id,
+        attempt = start.try_no,
+        outcome = outcome.as_str(),
+        "attempt {} of {} for {}: {}",
+        start.try_no,
+        event.id,
+        subscription.id,
+        outcome.as_str(),
+    );
+    Ok((attempt, outcome))
+}
+
+fn open_secrets(service: &Service, subscription: &Subscription, now: ringback_model::Timestamp) -> Result<Vec<Secret>, String> {
+    let data_key = service.data_key(&subscription.tenant).map_err(|it| format!("{it:?}"))?;
+    let row = subscription.no.to_string();
+    let at = binding(subscription.tenant.as_str(), &row);
+    subscription
+        .push
+        .secrets
+        .iter()
+        .filter(|it| it.expires_at.is_none_or(|at| at > now))
+        .map(|it| {
+            let plain = service.inner.seal.open(&data_key, at, &it.sealed).map_err(|it| it.to_string())?;
+            let text = String::from_utf8(plain).map_err(|_| "a signing secret is not text".to_owned())?;
+            Secret::parse(&text).map_err(|it| it.to_string())
+        })
+        .collect()
+}
+
+/// What a signing secret is bound to.
+pub(crate) const fn binding<'a>(tenant: &'a str, row: &'a str) -> Binding<'a> {
+    Binding { tenant, table: "subscriptions", row, column: "secret" }
+}

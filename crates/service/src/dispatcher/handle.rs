@@ -1,0 +1,163 @@
+//! How the rest of the service speaks with the dispatcher.
+
+use ringback_engine::{
+    delivery_state::InWindow,
+    window::{Health, RetryRefused},
+};
+use ringback_model::{
+    TenantId, Timestamp,
+    delivery::{Exception, SkippedRange},
+    event::{Event, Place},
+};
+use ringback_ports::Clock;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// Commands that wait for the dispatcher.
+const COMMANDS_MAX: usize = 1_024;
+
+/// Tenants whose log grew since the dispatcher last looked: a hint, never data.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    tenants: Mutex<BTreeSet<TenantId>>,
+    pub(super) notify: Notify,
+}
+
+impl Touched {
+    pub(super) fn take(&self) -> BTreeSet<TenantId> {
+        std::mem::take(&mut self.tenants.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What the dispatcher hears.
+pub(crate) struct Inbox {
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) touched: Arc<Touched>,
+}
+
+/// A line to the dispatcher.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+    touched: Arc<Touched>,
+}
+
+/// Where a reader stands.
+#[derive(Clone, Debug)]
+pub(crate) struct ReaderView {
+    pub(crate) cursor: Place,
+    pub(crate) health: Health,
+}
+
+/// Where one delivery stands in its window.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) in_window: Option<InWindow>,
+    pub(crate) exception: Option<Exception>,
+}
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Refresh { no: u32 },
+    Freeze { no: u32, reply: oneshot::Sender<Option<Place>> },
+    PlanSkip { no: u32, end: Place, why: &'static str, reply: oneshot::Sender<Vec<SkippedRange>> },
+    Skip { no: u32, ranges: Vec<SkippedRange>, end: Place, reply: oneshot::Sender<()> },
+    RetryNow { no: u32, place: Place, reply: oneshot::Sender<Option<Result<(), RetryRefused>>> },
+    View { nos: Vec<u32>, reply: oneshot::Sender<Vec<(u32, ReaderView)>> },
+    Standings { no: u32, places: Vec<Place>, reply: oneshot::Sender<Option<Vec<Standing>>> },
+    Exceptions { no: u32, reply: oneshot::Sender<Option<Vec<Exception>>> },
+    Drain { deadline: Timestamp, over: oneshot::Sender<()> },
+}
+
+impl Command {
+    /// The one reader that it is about.
+    pub(super) const fn reader(&self) -> Option<u32> {
+        match self {
+            Self::Refresh { no }
+            | Self::Freeze { no, .. }
+            | Self::PlanSkip { no, .. }
+            | Self::Skip { no, .. }
+            | Self::RetryNow { no, .. }
+            | Self::Standings { no, .. }
+            | Self::Exceptions { no, .. } => Some(*no),
+            Self::View { .. } | Self::Drain { .. } => None,
+        }
+    }
+}
+
+/// A line to a dispatcher that is about to be started.
+pub(crate) fn channel() -> (Handle, Inbox) {
+    let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+    let touched = Arc::<Touched>::default();
+    (Handle { commands: sender, touched: Arc::clone(&touched) }, Inbox { commands, touched })
+}
+
+impl Handle {
+    /// Says that these events are durable. Called by the writer: never waits.
+    pub(crate) fn hint(&self, events: &[Arc<Event>]) {
+        if events.is_empty() {
+            return;
+        }
+        let mut tenants = self.touched.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            if !tenants.contains(&event.tenant) {
+                tenants.insert(event.tenant.clone());
+            }
+        }
+        drop(tenants);
+        self.touched.notify.notify_one();
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The subscription was made, changed or removed in the registry.
+    pub(crate) async fn refresh(&self, no: u32) {
+        let _ = self.commands.send(Command::Refresh { no }).await;
+    }
+
+    /// Stops reading (not trying) until the next `refresh`; the read position.
+    pub(crate) async fn freeze(&self, no: u32) -> Option<Place> {
+        self.ask(|reply| Command::Freeze { no, reply }).await.flatten()
+    }
+
+    pub(crate) async fn plan_skip(&self, no: u32, end: Place, why: &'static str) -> Vec<SkippedRange> {
+        self.ask(|reply| Command::PlanSkip { no, end, why, reply }).await.unwrap_or_default()
+    }
+
+    pub(crate) async fn skip(&self, no: u32, ranges: Vec<SkippedRange>, end: Place) {
+        self.ask(|reply| Command::Skip { no, ranges, end, reply }).await;
+    }
+
+    /// `None` when the subscription is not read at all.
+    pub(crate) async fn retry_now(&self, no: u32, place: Place) -> Option<Result<(), RetryRefused>> {
+        self.ask(|reply| Command::RetryNow { no, place, reply }).await.flatten()
+    }
+
+    pub(crate) async fn views(&self, nos: Vec<u32>) -> Vec<(u32, ReaderView)> {
+        self.ask(|reply| Command::View { nos, reply }).await.unwrap_or_default()
+    }
+
+    pub(crate) async fn standings(&self, no: u32, places: Vec<Place>) -> Option<Vec<Standing>> {
+        self.ask(|reply| Command::Standings { no, places, reply }).await.flatten()
+    }
+
+    pub(crate) async fn exceptions(&self, no: u32) -> Option<Vec<Exception>> {
+        self.ask(|reply| Command::Exceptions { no, reply }).await.flatten()
+    }
+
+    /// Stops starting tries; returns when those in flight are settled, or a little after the deadline.
+    pub(crate) async fn drain(&self, clock: &dyn Clock, deadline: Timestamp) {
+        let (over, done) = oneshot::channel();
+        if self.commands.send(Command::Drain { deadline, over }).await.is_ok() {
+            let _ = ringback_ports::clock::until(clock, deadline + Duration::from_secs(1), done).await;
+        }
+    }
+}

@@ -1,0 +1,571 @@
+//! Reads the log on behalf of push subscriptions.
+//!
+//! What is owed is derived from (log, cursor), so there is no queue to lose: a
+//! restart and a missed hint follow the path that runs every day. One task owns
+//! all windows and decides through them (`engine::window`); tries, page reads
+//! and settlements run beside it and report back.
+//!
+//! A caught-up window takes events from the tail in memory; one that is behind
+//! reads its scope's slice of the log in pages.
+//!
+//! Not here: when to retry (`engine::retry`), which addresses may be called
+//! (`egress`), what a subscription may say (`subscriptions`).
+
+mod attempt;
+mod handle;
+mod reader;
+
+pub(crate) use attempt::binding as secret_binding;
+pub(crate) use handle::{Handle, ReaderView, Standing, channel};
+
+use crate::{Service, tail::Tailed};
+use handle::{Command, Inbox};
+use reader::{Reader, Take};
+use ringback_engine::window::Settling;
+use ringback_model::{
+    TenantId, Timestamp,
+    delivery::{Attempt, Outcome},
+    event::{Event, Place, Scope},
+    subscription::{Generation, State, Subscription},
+};
+use ringback_ports::store::{ReaderState, SettleError, Settlement, Slice, StoreError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// Bytes of events that all windows hold together; beyond it they hold places.
+const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Events that one page of the log brings to a reader that is behind.
+const PAGE_EVENTS_MAX: usize = 256;
+/// Bytes of such a page.
+const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// How long a store that could not answer is left alone.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// A cursor that moved over so many events that do not match is written down.
+const CURSOR_LAG_MAX: u64 = 10_000;
+
+/// What ran beside the dispatcher and is over. Each try, page and settlement
+/// sends exactly one, so there are never more than slots + 3 × readers of them.
+enum Done {
+    Loaded { no: u32, state: Result<Option<ReaderState>, StoreError> },
+    Paged { no: u32, generation: Generation, events: Result<Vec<Arc<Event>>, StoreError> },
+    Tried { no: u32, generation: Generation, place: Place, came: Option<(Attempt, Outcome)> },
+    Settled { no: u32, generation: Generation, settling: Settling, result: Result<(), SettleError> },
+}
+
+struct Dispatcher {
+    service: Service,
+    inbox: Inbox,
+    done_in: mpsc::UnboundedReceiver<Done>,
+    done_out: mpsc::UnboundedSender<Done>,
+    readers: BTreeMap<u32, Reader>,
+    /// Readers whose state is being read, and what was asked of them meanwhile.
+    loading: BTreeMap<u32, Vec<Command>>,
+    /// Readers that could not be loaded: when to try again.
+    reload: BTreeMap<u32, Timestamp>,
+    by_tenant: BTreeMap<TenantId, BTreeSet<u32>>,
+    stars: BTreeSet<u32>,
+    /// Readers to look at now.
+    ready: BTreeSet<u32>,
+    /// Readers that may have something to start.
+    startable: BTreeSet<u32>,
+    last_started: u32,
+    timers: BTreeSet<(Timestamp, u32)>,
+    slots_used: usize,
+    held_bytes: usize,
+    draining: Option<Draining>,
+}
+
+struct Draining {
+    deadline: Timestamp,
+    over: oneshot::Sender<()>,
+}
+
+/// Starts the dispatcher on the present runtime.
+pub(crate) fn spawn(service: Service, inbox: Inbox) {
+    let (done_out, done_in) = mpsc::unbounded_channel();
+    let mut dispatcher = Dispatcher {
+        inbox,
+        done_in,
+        done_out,
+        readers: BTreeMap::new(),
+        loading: BTreeMap::new(),
+        reload: BTreeMap::new(),
+        by_tenant: BTreeMap::new(),
+        stars: BTreeSet::new(),
+        ready: BTreeSet::new(),
+        startable: BTreeSet::new(),
+        last_started: 0,
+        timers: BTreeSet::new(),
+        slots_used: 0,
+        held_bytes: 0,
+        draining: None,
+        service,
+    };
+    let live = dispatcher.service.registry().live_subscriptions();
+    for no in live {
+        dispatcher.load(no);
+    }
+    tokio::spawn(async move { dispatcher.run().await });
+}
+
+impl Dispatcher {
+    async fn run(&mut self) {
+        loop {
+            let now = self.service.now();
+            self.work(now);
+            if self.drained(now) {
+                if let Some(draining) = self.draining.take() {
+                    let _ = draining.over.send(());
+                }
+                return;
+            }
+            let next = self.next_timeout();
+            let clock = Arc::clone(&self.service.inner.clock);
+            let timer = async {
+                match next {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(done) = self.done_in.recv() => self.handle_done(done),
+                command = self.inbox.commands.recv() => match command {
+                    Some(command) => self.handle(command),
+                    None => return,
+                },
+                () = self.inbox.touched.notify.notified() => self.handle_hints(),
+                () = timer => {}
+            }
+            // Whatever else is there already is taken with it, so that a burst costs one round.
+            for _ in 0..4_096 {
+                match self.done_in.try_recv() {
+                    Ok(done) => self.handle_done(done),
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    /// Everything that can be done without waiting.
+    fn work(&mut self, now: Timestamp) {
+        while let Some((at, no)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, no));
+            if let Some(reader) = self.readers.get_mut(&no) {
+                reader.timer = None;
+            }
+            self.ready.insert(no);
+        }
+        let due: Vec<u32> = self.reload.iter().filter(|(_, at)| **at <= now).map(|(no, _)| *no).collect();
+        for no in due {
+            self.reload.remove(&no);
+            self.load(no);
+        }
+        for no in std::mem::take(&mut self.ready) {
+            self.read_on(no, now);
+            self.startable.insert(no);
+        }
+        let started = self.start_some(now);
+        for no in started {
+            // Starting made no room, but what it waits for has changed.
+            self.plan(no, now);
+        }
+    }
+
+    // ---- Reading ----
+
+    /// Offers the reader what it has room for.
+    fn read_on(&mut self, no: u32, now: Timestamp) {
+        let draining = self.draining.is_some();
+        let Some(reader) = self.readers.get_mut(&no) else { return };
+        while !draining && reader.wants_events() {
+            reader.jump_over_skipped();
+            let slice = Slice { events_max: reader.window.room().min(PAGE_EVENTS_MAX), bytes_max: PAGE_BYTES_MAX };
+            let scope = reader.subscription.scope.clone();
+            match self.service.inner.tail.after(&scope, reader.window.read(), slice) {
+                Tailed::Events(events) if events.is_empty() => break,
+                Tailed::Events(events) => {
+                    if !offer_all(&self.service, reader, &mut self.held_bytes, &events, now) {
+                        break;
+                    }
+                }
+                Tailed::Ask if reader.caught_up => break,
+                Tailed::Ask => {
+                    reader.paging = true;
+                    let (service, out, after, generation) =
+                        (self.service.clone(), self.done_out.clone(), reader.window.read(), reader.window.generation());
+                    tokio::spawn(async move {
+                        let events = service.inner.store.events_after(&scope, after, slice).await;
+                        let _ = out.send(Done::Paged { no, generation, events });
+                    });
+                    break;
+                }
+            }
+        }
+        self.settle_if_due(no, now);
+        self.plan(no, now);
+    }
+
+    /// When to look at this reader again by time alone.
+    fn plan(&mut self, no: u32, now: Timestamp) {
+        let Some(reader) = self.readers.get_mut(&no) else { return };
+        let next = reader.window.next_timeout().map(|at| at.max(now));
+        if reader.timer != next {
+            if let Some(old) = reader.timer.take() {
+                self.timers.remove(&(old, no));
+            }
+            if let Some(at) = next {
+                // A try that is due but finds no slot is started when one is given back, not by spinning.
+                if at > now || reader.window.settle_due().is_some_and(|it| it <= now) {
+                    self.timers.insert((at, no));
+                    reader.timer = Some(at);
+                } else {
+                    self.startable.insert(no);
+                }
+            }
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Timestamp> {
+        let reload = self.reload.values().min().copied();
+        let deadline = self.draining.as_ref().map(|it| it.deadline);
+        [self.timers.first().map(|(at, _)| *at), reload, deadline].into_iter().flatten().min()
+    }
+
+    // ---- Trying ----
+
+    /// Starts tries while there are slots: one for each reader in turn.
+    fn start_some(&mut self, now: Timestamp) -> BTreeSet<u32> {
+        let mut started = BTreeSet::new();
+        if self.draining.is_some() {
+            return started;
+        }
+        while self.slots_used < self.service.inner.config.slots {
+            let after = (std::ops::Bound::Excluded(self.last_started), std::ops::Bound::Unbounded);
+            let Some(no) = self.startable.range(after).next().or_else(|| self.startable.first()).copied() else { break };
+            self.last_started = no;
+            let Some(reader) = self.readers.get_mut(&no) else {
+                self.startable.remove(&no);
+                continue;
+            };
+            match reader.window.poll_start(now) {
+                None => {
+                    self.startable.remove(&no);
+                }
+                Some(start) => {
+                    self.slots_used += 1;
+                    started.insert(no);
+                    let event = reader.events.get(&start.place).cloned();
+                    let job = attempt::Job {
+                        subscription: Arc::clone(&reader.subscription),
+                        generation: reader.window.generation(),
+                        start,
+                        event,
+                    };
+                    attempt::spawn(self.service.clone(), job, self.done_out.clone());
+                }
+            }
+        }
+        started
+    }
+
+    // ---- Settling ----
+
+    fn settle_if_due(&mut self, no: u32, now: Timestamp) {
+        let draining = self.draining.is_some();
+        let Some(reader) = self.readers.get_mut(&no) else { return };
+        let window = &mut reader.window;
+        let due = window.settle_due().is_some_and(|at| at <= now || draining);
+        if !due && window.cursor_lag() <= CURSOR_LAG_MAX && !(draining && window.cursor_lag() > 0) {
+            return;
+        }
+        let Some(settling) = window.take_settlement() else { return };
+        reader.settling = true;
+        let generation = window.generation();
+        let settlement = Settlement {
+            subscription: no,
+            generation,
+            cursor: settling.cursor,
+            attempts: settling.attempts.clone(),
+            exceptions: settling.exceptions.clone(),
+            removed: settling.removed.clone(),
+        };
+        let (service, out) = (self.service.clone(), self.done_out.clone());
+        tokio::spawn(async move {
+            let result = service.inner.store.settle(settlement).await;
+            let _ = out.send(Done::Settled { no, generation, settling, result });
+        });
+    }
+
+    // ---- What is over ----
+
+    fn handle_done(&mut self, done: Done) {
+        let now = self.service.now();
+        match done {
+            Done::Loaded { no, state } => self.handle_loaded(no, state, now),
+            Done::Paged { no, generation, events } => {
+                let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
+                reader.paging = false;
+                match events {
+                    Ok(events) if events.is_empty() => reader.caught_up = true,
+                    Ok(events) => {
+                        offer_all(&self.service, reader, &mut self.held_bytes, &events, now);
+                    }
+                    Err(why) => {
+                        tracing::warn!(subscription.id = %reader.subscription.id, "a page of the log could not be read, trying again: {why}");
+                        self.timers.insert((now + STORE_PAUSE, no));
+                        return;
+                    }
+                }
+                self.ready.insert(no);
+            }
+            Done::Tried { no, generation, place, came } => {
+                self.slots_used = self.slots_used.saturating_sub(1);
+                self.handle_tried(no, generation, place, came, now);
+            }
+            Done::Settled { no, generation, settling, result } => self.handle_settled(no, generation, settling, result, now),
+        }
+    }
+
+    fn handle_tried(&mut self, no: u32, generation: Generation, place: Place, came: Option<(Attempt, Outcome)>, now: Timestamp) {
+        let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
+        match came {
+            None => {
+                // The event could not be read, or the try broke: not the endpoint's fault.
+                reader.window.handle_abort(place, now);
+                self.timers.insert((now + STORE_PAUSE, no));
+                return;
+            }
+            Some((attempt, outcome)) => {
+                let jitter = self.service.inner.entropy.fraction();
+                let effect = reader.window.handle_outcome(place, attempt, &outcome, now, jitter);
+                if effect.is_some_and(|it| it.suspend) {
+                    self.service.end_reading(no, State::Suspended);
+                }
+            }
+        }
+        if reader.window.state_of(place) != Some(ringback_engine::delivery_state::InWindow::Queued)
+            && let Some(event) = reader.events.remove(&place)
+        {
+            self.held_bytes = self.held_bytes.saturating_sub(event.bytes.len());
+        }
+        self.ready.insert(no);
+    }
+
+    fn handle_settled(&mut self, no: u32, generation: Generation, settling: Settling, result: Result<(), SettleError>, now: Timestamp) {
+        let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
+        reader.settling = false;
+        match result {
+            Ok(()) => reader.window.handle_settled(settling.cursor),
+            Err(SettleError::Fenced) => {
+                // It was deleted or sought elsewhere; a refresh is on its way.
+                tracing::debug!(subscription.no = no, "a settlement came too late");
+                reader.window.handle_settled(0);
+            }
+            Err(SettleError::Store(why)) => {
+                tracing::warn!(subscription.id = %reader.subscription.id, "a settlement was not stored, trying again: {why}");
+                reader.window.put_back(settling, now + STORE_PAUSE);
+            }
+        }
+        if reader.one_shot_is_over() {
+            reader.finishing = true;
+            self.service.end_reading(no, State::Done);
+        }
+        self.ready.insert(no);
+    }
+
+    // ---- Readers come and go ----
+
+    fn load(&mut self, no: u32) {
+        if self.loading.contains_key(&no) {
+            return;
+        }
+        self.loading.insert(no, Vec::new());
+        let (service, out) = (self.service.clone(), self.done_out.clone());
+        tokio::spawn(async move {
+            let state = service.inner.store.reader(no).await;
+            let _ = out.send(Done::Loaded { no, state });
+        });
+    }
+
+    fn handle_loaded(&mut self, no: u32, state: Result<Option<ReaderState>, StoreError>, now: Timestamp) {
+        let waiting = self.loading.remove(&no).unwrap_or_default();
+        let subscription = self.service.registry().subscription_no(no).cloned();
+        match (subscription, state) {
+            (Some(subscription), Ok(Some(state))) => {
+                match &subscription.scope {
+                    Scope::All => self.stars.insert(no),
+                    Scope::Tenant(tenant) => self.by_tenant.entry(tenant.clone()).or_default().insert(no),
+                };
+                let one_shot = self.one_shot_of(&subscription);
+                self.readers.insert(no, Reader::new(subscription, state, one_shot, now));
+                self.ready.insert(no);
+            }
+            (Some(subscription), Err(why)) => {
+                tracing::warn!(subscription.id = %subscription.id, "its reader could not be loaded, trying again: {why}");
+                self.reload.insert(no, now + STORE_PAUSE);
+            }
+            (None, _) | (_, Ok(None)) => {}
+        }
+        for command in waiting {
+            self.handle(command);
+        }
+    }
+
+    fn one_shot_of(&self, subscription: &Subscription) -> Option<reader::OneShot> {
+        let until = subscription.until.as_ref()?;
+        let subject = subscription.subject.as_ref()?;
+        let (served, _) = self.service.types().route(subject.as_str())?;
+        let statuses = self.service.until_statuses(&served, until).ok()?;
+        Some(reader::OneShot { served, statuses })
+    }
+
+    fn remove(&mut self, no: u32) {
+        self.reload.remove(&no);
+        if let Some(reader) = self.readers.remove(&no) {
+            if let Some(at) = reader.timer {
+                self.timers.remove(&(at, no));
+            }
+            let held: usize = reader.events.values().map(|it| it.bytes.len()).sum();
+            self.held_bytes = self.held_bytes.saturating_sub(held);
+            self.stars.remove(&no);
+            if let Scope::Tenant(tenant) = &reader.subscription.scope
+                && let Some(own) = self.by_tenant.get_mut(tenant)
+            {
+                own.remove(&no);
+            }
+        }
+    }
+
+    fn refresh(&mut self, no: u32, now: Timestamp) {
+        let subscription = self.service.registry().subscription_no(no).cloned();
+        match subscription {
+            None => self.remove(no),
+            Some(subscription) => match self.readers.get_mut(&no) {
+                Some(reader) => {
+                    reader.edited(subscription, now);
+                    self.ready.insert(no);
+                }
+                None if subscription.state != State::Done => self.load(no),
+                None => {}
+            },
+        }
+    }
+
+    // ---- What is asked ----
+
+    fn handle_hints(&mut self) {
+        for tenant in self.inbox.touched.take() {
+            let own = self.by_tenant.get(&tenant).into_iter().flatten();
+            for no in own.chain(&self.stars) {
+                if let Some(reader) = self.readers.get_mut(no) {
+                    reader.caught_up = false;
+                    self.ready.insert(*no);
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        if let Some(no) = command.reader()
+            && let Some(waiting) = self.loading.get_mut(&no)
+        {
+            // Its senders are few (they hold the subscription's turn) and each waits for an answer.
+            waiting.push(command);
+            return;
+        }
+        let now = self.service.now();
+        match command {
+            Command::Refresh { no } => self.refresh(no, now),
+            Command::Freeze { no, reply } => {
+                let read = self.readers.get_mut(&no).map(|it| {
+                    it.frozen = true;
+                    it.window.read()
+                });
+                let _ = reply.send(read);
+            }
+            Command::PlanSkip { no, end, why, reply } => {
+                let ranges = self.readers.get(&no).map(|it| it.window.plan_skip(end, why));
+                let _ = reply.send(ranges.unwrap_or_default());
+            }
+            Command::Skip { no, ranges, end, reply } => {
+                if let Some(reader) = self.readers.get_mut(&no) {
+                    reader.window.skip(&ranges, end, now);
+                    reader.skipped.extend(ranges);
+                    let (window, events) = (&reader.window, &mut reader.events);
+                    let mut freed = 0;
+                    events.retain(|place, event| {
+                        let keep = window.state_of(*place).is_some();
+                        freed += if keep { 0 } else { event.bytes.len() };
+                        keep
+                    });
+                    self.held_bytes = self.held_bytes.saturating_sub(freed);
+                }
+                let _ = reply.send(());
+            }
+            Command::RetryNow { no, place, reply } => {
+                let answer = self.readers.get_mut(&no).map(|it| it.window.retry_now(place, now));
+                let _ = reply.send(answer);
+                self.ready.insert(no);
+            }
+            Command::View { nos, reply } => {
+                let views = nos.into_iter().filter_map(|no| Some((no, self.readers.get(&no)?.view()))).collect();
+                let _ = reply.send(views);
+            }
+            Command::Standings { no, places, reply } => {
+                let standings = self.readers.get(&no).map(|reader| {
+                    let window = &reader.window;
+                    places
+                        .into_iter()
+                        .map(|it| Standing { in_window: window.state_of(it), exception: window.exception(it).cloned() })
+                        .collect()
+                });
+                let _ = reply.send(standings);
+            }
+            Command::Exceptions { no, reply } => {
+                let _ = reply.send(self.readers.get(&no).map(|it| it.window.exceptions().cloned().collect()));
+            }
+            Command::Drain { deadline, over } => {
+                self.draining = Some(Draining { deadline, over });
+                self.ready.extend(self.readers.keys().copied());
+            }
+        }
+    }
+
+    /// Whether nothing is left to finish, or the time for it is over.
+    fn drained(&self, now: Timestamp) -> bool {
+        let Some(draining) = &self.draining else { return false };
+        let idle = self.slots_used == 0 && self.readers.values().all(|it| !it.settling && !it.window.pending_settlement());
+        if !idle && now >= draining.deadline {
+            tracing::warn!(in_flight = self.slots_used, "closing with tries in flight; they are made again after the start");
+            return true;
+        }
+        idle
+    }
+}
+
+/// Offers events until one is not taken; whether all were.
+fn offer_all(service: &Service, reader: &mut Reader, held_bytes: &mut usize, events: &[Arc<Event>], now: Timestamp) -> bool {
+    for event in events {
+        match reader.offer(event, now) {
+            Take::No => return false,
+            Take::Passed => {}
+            Take::Owed => {
+                if *held_bytes + event.bytes.len() <= HELD_BYTES_MAX {
+                    *held_bytes += event.bytes.len();
+                    reader.events.insert(event.place(&reader.subscription.scope), Arc::clone(event));
+                }
+            }
+            Take::NeverAgain => {
+                reader.finishing = true;
+                service.end_reading(reader.subscription.no, State::Done);
+                return false;
+            }
+        }
+    }
+    true
+}

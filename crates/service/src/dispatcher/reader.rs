@@ -1,0 +1,168 @@
+//! One push subscription while it is read.
+
+use super::handle::ReaderView;
+use crate::types::ServedType;
+use ringback_engine::{
+    lifecycle, matching,
+    window::{Limits, Offer, Resume, Window},
+};
+use ringback_model::{
+    StatusName, Timestamp,
+    delivery::SkippedRange,
+    event::{Event, Place},
+    subscription::{State, Subscription},
+};
+use ringback_ports::store::ReaderState;
+use std::{collections::BTreeMap, sync::Arc};
+
+pub(super) struct Reader {
+    pub(super) subscription: Arc<Subscription>,
+    pub(super) window: Window,
+    /// Events that wait in the window, as far as memory allows.
+    pub(super) events: BTreeMap<Place, Arc<Event>>,
+    pub(super) skipped: Vec<SkippedRange>,
+    /// An edit is being committed: nothing is read until it is known.
+    pub(super) frozen: bool,
+    /// A page is being read.
+    pub(super) paging: bool,
+    /// A settlement is being written.
+    pub(super) settling: bool,
+    /// The store had no more when it was last asked, and nothing came since.
+    pub(super) caught_up: bool,
+    /// It is being ended.
+    pub(super) finishing: bool,
+    pub(super) timer: Option<Timestamp>,
+    one_shot: Option<OneShot>,
+    /// The one event of a one-shot is in the window or past it.
+    matched: bool,
+}
+
+/// What a one-shot waits for.
+pub(super) struct OneShot {
+    pub(super) served: Arc<ServedType>,
+    pub(super) statuses: Vec<StatusName>,
+}
+
+/// What became of an offer.
+pub(super) enum Take {
+    /// It does not match, or is settled already.
+    Passed,
+    /// It is in the window.
+    Owed,
+    /// There is no room.
+    No,
+    /// What a one-shot waits for cannot come any more.
+    NeverAgain,
+}
+
+impl Reader {
+    pub(super) fn new(subscription: Arc<Subscription>, state: ReaderState, one_shot: Option<OneShot>, now: Timestamp) -> Self {
+        let limits = Limits::of(&subscription.push);
+        let skipped = state.skipped.clone();
+        let matched = one_shot.is_some() && (!state.exceptions.is_empty() || !state.delivered_above.is_empty());
+        let resume = Resume {
+            cursor: state.cursor,
+            exceptions: state.exceptions,
+            delivered_above: state.delivered_above,
+            skipped: state.skipped,
+        };
+        let mut window = Window::new(resume, subscription.generation, limits, &subscription.revisions, now);
+        window.set_active(subscription.state == State::Active, now);
+        Self {
+            subscription,
+            window,
+            events: BTreeMap::new(),
+            skipped,
+            frozen: false,
+            paging: false,
+            settling: false,
+            caught_up: false,
+            finishing: false,
+            timer: None,
+            one_shot,
+            matched,
+        }
+    }
+
+    /// Whether the log should be read for it now.
+    pub(super) fn wants_events(&self) -> bool {
+        !self.frozen && !self.paging && !self.finishing && !(self.one_shot.is_some() && self.matched) && self.window.room() > 0
+    }
+
+    /// A stretch that is skipped is not read.
+    pub(super) fn jump_over_skipped(&mut self) {
+        let generation = self.window.generation();
+        while let Some(to) = self
+            .skipped
+            .iter()
+            .find(|it| it.generation == generation && it.from <= self.window.read() && self.window.read() < it.to)
+            .map(|it| it.to)
+        {
+            self.window.advance_read(to);
+        }
+    }
+
+    pub(super) fn offer(&mut self, event: &Event, now: Timestamp) -> Take {
+        let subscription = &self.subscription;
+        let place = event.place(&subscription.scope);
+        if place <= self.window.read() {
+            return Take::Passed;
+        }
+        let revision = subscription.revision_at(place);
+        let mut owed = revision.filter(|it| matching::matches(subscription, it, event));
+        let mut never_again = false;
+        if let (Some(_), Some(one_shot)) = (owed, &self.one_shot)
+            && !matching::one_shot(event, &one_shot.statuses)
+        {
+            owed = None;
+            never_again = cannot_come(one_shot, event);
+        }
+        let offer = owed.map(|it| Offer { event: event.id, subject: event.subject.clone(), revision: it.no });
+        let is_owed = offer.is_some();
+        if !self.window.offer(place, offer, now) {
+            return Take::No;
+        }
+        if never_again {
+            Take::NeverAgain
+        } else if is_owed {
+            self.matched = true;
+            Take::Owed
+        } else {
+            Take::Passed
+        }
+    }
+
+    /// The subscription was edited, paused or resumed.
+    pub(super) fn edited(&mut self, subscription: Arc<Subscription>, now: Timestamp) {
+        self.window.set_limits(Limits::of(&subscription.push));
+        self.window.set_revisions(&subscription.revisions);
+        self.window.set_active(subscription.state == State::Active, now);
+        self.subscription = subscription;
+        self.frozen = false;
+        self.caught_up = false;
+    }
+
+    /// Whether a one-shot has called (or given up calling) and all of it is stored.
+    pub(super) fn one_shot_is_over(&self) -> bool {
+        let counts = self.window.counts();
+        self.one_shot.is_some()
+            && self.matched
+            && !self.finishing
+            && !self.settling
+            && self.window.in_flight() == 0
+            && self.window.queued() == 0
+            && counts.retrying + counts.held == 0
+            && !self.window.pending_settlement()
+    }
+
+    pub(super) fn view(&self) -> ReaderView {
+        let health = self.window.health();
+        ReaderView { cursor: self.window.cursor(), health }
+    }
+}
+
+/// Whether, after this event, none of the awaited statuses can be reached any more.
+fn cannot_come(one_shot: &OneShot, event: &Event) -> bool {
+    let Some(of) = &event.of else { return false };
+    of.deleted || of.entered.as_ref().is_some_and(|now| !lifecycle::reachable(&one_shot.served.compiled, now, &one_shot.statuses))
+}

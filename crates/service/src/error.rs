@@ -1,0 +1,104 @@
+//! Why the service refuses: one list, which the edge turns into problem documents.
+//!
+//! No status codes and no public sentences here; those are `wire`'s.
+
+use bytes::Bytes;
+use ringback_engine::{lifecycle::Refusal, list::ListProblem, type_check::TypeProblem};
+use ringback_model::{EventId, EventType, ResourceId, SubscriptionId, TypeName, key, subscription::State};
+use ringback_ports::{
+    sender::DestinationRefused,
+    store::{CommitError, StoreError},
+};
+
+/// Why a caller is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyNot {
+    /// No key was sent.
+    NoKey,
+    /// What was sent does not look like a key.
+    Malformed,
+    /// It looks like a key, but its check sum is wrong.
+    Mistyped,
+    /// There is no such key, or its secret is another.
+    Unknown,
+    /// It was one until a while ago.
+    Expired,
+}
+
+/// What a caller lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// A scope.
+    Scope(key::Scope),
+    /// The authority of an operator, to do this.
+    Operator {
+        /// "create payments", …
+        what: String,
+    },
+}
+
+/// A refusal.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "each field is named after what it holds; the sentences are in `wire`")]
+pub enum Error {
+    Unauthenticated(WhyNot),
+    Forbidden(Needs),
+    TenantRequired { tenants: usize },
+    TenantUnknown { text: String },
+    /// `*` reads; it cannot be written to, and not everything can be read with it.
+    StarNotPossible,
+    NotFound { noun: &'static str, id: String },
+    PreconditionFailed { current: u64, body: Option<Bytes> },
+    PreconditionRequired { type_name: TypeName },
+    Lifecycle { id: ResourceId, refusal: Refusal },
+    AlreadyExists { noun: &'static str, id: String, deleted: bool },
+    EventKeyTaken { key: String, by: EventId },
+    TypeOwned { event_type: EventType, owner: String },
+    ManagedByFile { name: TypeName },
+    TypeProblems(Vec<TypeProblem>),
+    TypeInUse { name: TypeName, count: u64 },
+    List(ListProblem),
+    QueryTooExpensive { missing_index: String, scanned: usize },
+    Parameter { parameter: &'static str, detail: String },
+    Field { pointer: String, detail: String },
+    UnknownEventType { pointer: String, name: String, suggestion: Option<String> },
+    Destination { refused: DestinationRefused },
+    CursorMismatch,
+    CursorEpoch,
+    CursorExpired,
+    LogTruncated { oldest: u64 },
+    NotActive { id: SubscriptionId, state: State },
+    Conflict { detail: String },
+    LimitReached { what: &'static str, max: usize },
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    TooManyWaiters,
+    Overloaded,
+    Draining,
+    OutcomeUnknown,
+    StorageFull,
+    /// For the log, never for a client.
+    Internal(String),
+}
+
+impl From<StoreError> for Error {
+    fn from(it: StoreError) -> Self {
+        match it {
+            StoreError::Full => Self::StorageFull,
+            StoreError::Closed => Self::Draining,
+            StoreError::Broken(why) => Self::Internal(why),
+        }
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(it: CommitError) -> Self {
+        match it {
+            CommitError::Overloaded => Self::Overloaded,
+            CommitError::Unknown => Self::OutcomeUnknown,
+            CommitError::Store(why) => why.into(),
+            // A refusal that is still there after several fresh decisions: others are faster.
+            CommitError::Refused(_) => Self::Overloaded,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! API keys: made once, shown once, kept as a peppered digest.
+
+use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, page::Page};
+use ringback_engine::keys;
+use ringback_model::{
+    KeyId, TenantId, Timestamp,
+    event::Scope,
+    key::{Authority, Key, Role, Scopes},
+    limits,
+};
+use ringback_ports::store::{AuditEntry, Change, ChangeSet};
+
+/// What is wanted of a new key.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Its role.
+    pub role: Role,
+    /// The one tenant of a tenant key; filled from the request when absent.
+    pub tenant: Option<TenantId>,
+    /// Narrower than its role's, if given.
+    pub scopes: Option<Scopes>,
+    /// For people.
+    pub description: String,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What making a key made.
+#[derive(Clone, Debug)]
+pub struct KeyWritten {
+    /// As it is kept.
+    pub key: Key,
+    /// The key itself: shown once.
+    pub text: String,
+}
+
+impl Service {
+    /// Makes a key. Nobody makes one that may do more than his own.
+    ///
+    /// # Errors
+    /// `Forbidden`, `TenantUnknown`, `LimitReached`, `Field`.
+    pub async fn create_key(&self, ctx: &Ctx, new: NewKey, write: Write<KeyWritten>) -> Result<Outcome<KeyWritten>, Error> {
+        let (service, ctx) = (self.clone(), ctx.clone());
+        self.whole(async move { service.create_key_inner(&ctx, new, write).await }).await
+    }
+
+    async fn create_key_inner(&self, ctx: &Ctx, new: NewKey, write: Write<KeyWritten>) -> Result<Outcome<KeyWritten>, Error> {
+        if new.role != Role::Tenant {
+            ctx.require(Authority::Operator, || format!("make {} keys", new.role.as_str()))?;
+        }
+        let now = self.now();
+        let tenant = match (new.role, new.tenant, &ctx.scope) {
+            (Role::Tenant, None, Scope::Tenant(own)) => Some(own.clone()),
+            (Role::Tenant, None, Scope::All) => return Err(Error::TenantRequired { tenants: self.registry().tenants.len() }),
+            (Role::Tenant, Some(named), _) => {
+                let own = ctx.authority() == Authority::Operator || ctx.scope == Scope::Tenant(named.clone());
+                if !own || !self.registry().tenants.contains_key(&named) {
+                    return Err(Error::TenantUnknown { text: named.to_string() });
+                }
+                Some(named)
+            }
+            (_, Some(_), _) => {
+                return Err(Error::Field {
+                    pointer: "/tenant".into(),
+                    detail: "Only keys of the role `tenant` belong to a tenant. Leave `tenant` out.".into(),
+                });
+            }
+            (_, None, _) => None,
+        };
+        let scopes = new.scopes.unwrap_or_else(|| {
+            // Unless narrowed, a key has all of its role's; but never more than who makes it.
+            let all = Scopes::of_role(new.role);
+            if ctx.caller.scopes.has_all(all) { all } else { Scopes::collect(all.list().into_iter().filter(|it| ctx.caller.scopes.has(*it))) }
+        });
+        if !Scopes::of_role(new.role).has_all(scopes) || !ctx.caller.scopes.has_all(scopes) {
+            return Err(Error::Field {
+                pointer: "/scopes".into(),
+                detail: format!("A {} key made with this key may have: {}.", new.role.as_str(), {
+                    let may = Scopes::of_role(new.role).list();
+                    may.iter().filter(|it| ctx.caller.scopes.has(**it)).map(|it| it.as_str()).collect::<Vec<_>>().join(", ")
+                }),
+            });
+        }
+        if self.registry().keys.values().filter(|it| it.tenant == tenant).count() >= limits::KEYS_PER_TENANT_MAX {
+            return Err(Error::LimitReached { what: "keys of one tenant", max: limits::KEYS_PER_TENANT_MAX });
+        }
+        let written = self.fresh_key(new.role, tenant, scopes, new.description, new.expires_at, now);
+        let outcome = self
+            .write(ctx, write, || async {
+                let mut set = ChangeSet::new(TenantId::default_tenant(), now);
+                set.changes.push(Change::Key { key: Box::new(written.key.clone()) });
+                set.audit = Some(AuditEntry { actor: ctx.caller.key, action: "key.create", object: written.key.id.to_string() });
+                let written = written.clone();
+                Ok(Decision::new(set, move |_| written.clone()))
+            })
+            .await?;
+        self.registry_mut().keys.insert(written.key.id, written.key);
+        Ok(outcome)
+    }
+
+    fn fresh_key(
+        &self,
+        role: Role,
+        tenant: Option<TenantId>,
+        scopes: Scopes,
+        description: String,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> KeyWritten {
+        let id = KeyId::make(now, self.inner.entropy.bits());
+        let mut secret = [0; keys::SECRET_BYTES];
+        self.inner.entropy.fill(&mut secret);
+        let made = keys::make(id, secret);
+        let digest = keys::digest(&self.inner.secrets.pepper, id, &made.secret);
+        KeyWritten { key: Key { id, role, tenant, scopes, description, expires_at, created_at: now, digest }, text: made.text }
+    }
+
+    /// Makes the first operator key when there is no key at all, out of `given` if it is one.
+    /// Answers the key's text when it was made here and now.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when `given` is not a key; the store's errors.
+    pub async fn first_key(&self, given: Option<&str>) -> Result<Option<String>, Error> {
+        let now = self.now();
+        if !self.registry().keys.is_empty() && given.is_none() {
+            return Ok(None);
+        }
+        let written = match given {
+            None => self.fresh_key(Role::Operator, None, Scopes::of_role(Role::Operator), "first operator key".into(), None, now),
+            Some(text) => {
+                let (id, secret) = keys::parse(text).map_err(|_| Error::Unauthenticated(crate::WhyNot::Malformed))?;
+                let digest = keys::digest(&self.inner.secrets.pepper, id, secret);
+                if self.registry().keys.get(&id).is_some_and(|it| it.digest == digest) {
+                    return Ok(None);
+                }
+                let scopes = Scopes::of_role(Role::Operator);
+                let description = "given by RINGBACK_OPERATOR_KEY".into();
+                let key = Key { id, role: Role::Operator, tenant: None, scopes, description, expires_at: None, created_at: now, digest };
+                KeyWritten { key, text: text.into() }
+            }
+        };
+        let mut set = ChangeSet::new(TenantId::default_tenant(), now);
+        set.changes.push(Change::Key { key: Box::new(written.key.clone()) });
+        set.audit = Some(AuditEntry { actor: None, action: "key.create", object: written.key.id.to_string() });
+        self.inner.store.commit(set).await?;
+        self.registry_mut().keys.insert(written.key.id, written.key);
+        Ok(Some(written.text))
+    }
+
+    /// Removes a key; it is refused from the next request on.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_key(&self, ctx: &Ctx, id: KeyId, write: Write<()>) -> Result<Outcome<()>, Error> {
+        let (service, ctx) = (self.clone(), ctx.clone());
+        self.whole(async move {
+            let _turn = service.inner.locks.turn("keys".into()).await;
+            let key = service.key(&ctx, id)?;
+            let last = {
+                let registry = service.registry();
+                key.role == Role::Operator && registry.keys.values().filter(|it| it.role == Role::Operator).count() == 1
+            };
+            if last {
+                return Err(Error::Conflict {
+                    detail: "This is the last operator key: without it only the socket could make a new one. Make another operator key first.".into(),
+                });
+            }
+            let now = service.now();
+            let outcome = service
+                .write(&ctx, write, || async {
+                    let mut set = ChangeSet::new(TenantId::default_tenant(), now);
+                    set.changes.push(Change::KeyDelete { id });
+                    set.audit = Some(AuditEntry { actor: ctx.caller.key, action: "key.delete", object: id.to_string() });
+                    Ok(Decision::new(set, |_| ()))
+                })
+                .await?;
+            service.registry_mut().keys.remove(&id);
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// One key.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn key(&self, ctx: &Ctx, id: KeyId) -> Result<Key, Error> {
+        let found = self.registry().keys.get(&id).filter(|it| sees(ctx, it)).cloned();
+        found.ok_or_else(|| Error::NotFound { noun: "key", id: id.to_string() })
+    }
+
+    /// Keys in order of id.
+    ///
+    /// # Errors
+    /// `CursorMismatch`.
+    pub fn keys(&self, ctx: &Ctx, limit: usize, after: Option<&str>) -> Result<Page<Key>, Error> {
+        let after = self.id_cursor(ctx, "keys", after)?;
+        let registry = self.registry();
+        let rows = registry
+            .keys
+            .values()
+            .filter(|it| sees(ctx, it) && after.as_deref().is_none_or(|at| it.id.to_string().as_str() > at))
+            .cloned();
+        Ok(self.id_page(ctx, "keys", rows, limit, |it| it.id.to_string()))
+    }
+}
+
+/// Operators see all keys of the tenant they named and those of no tenant; others those of their tenant.
+fn sees(ctx: &Ctx, key: &Key) -> bool {
+    match (&key.tenant, &ctx.scope) {
+        (Some(of), Scope::Tenant(named)) => of == named,
+        (Some(_), Scope::All) => true,
+        (None, _) => ctx.authority() == Authority::Operator,
+    }
+}

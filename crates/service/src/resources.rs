@@ -1,0 +1,563 @@
+//! Resources: make, read, change, list.
+//!
+//! Every change is decided by `engine::lifecycle` on the row as it is, and
+//! committed with the version that it was decided on: whoever was slower
+//! decides again.
+
+use crate::{
+    Ctx, Error, Outcome, Service, Write,
+    idempotency::Decision,
+    types::ServedType,
+    waker::WakeOn,
+};
+use bytes::Bytes;
+use ringback_engine::{
+    lifecycle::{self, Actor, Decided},
+    list,
+    tokens::PageKey,
+};
+use ringback_model::{
+    EventId, ResourceId, Subject, TenantId, Timestamp,
+    event::Scope,
+    ids,
+    limits,
+    resource::{Resource, Version},
+};
+use ringback_ports::store::{Change, ChangeSet, Committed, Expected, ResourceQuery, ResourceRow, Slice, Timer};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// The header If-Match, or If-None-Match, as versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Not sent.
+    #[default]
+    None,
+    /// `*`: anything that exists.
+    Any,
+    /// One of these. Entity tags that are not ours match nothing.
+    Versions(Vec<Version>),
+}
+
+impl IfMatch {
+    /// Refuses what is at another version; `body` makes what is there now.
+    pub(crate) fn check(&self, found: Option<Version>, body: impl FnOnce() -> Option<Bytes>) -> Result<(), Error> {
+        let holds = match self {
+            Self::None => true,
+            Self::Any => found.is_some(),
+            Self::Versions(any) => found.is_some_and(|it| any.contains(&it)),
+        };
+        if holds { Ok(()) } else { Err(Error::PreconditionFailed { current: found.unwrap_or(0), body: body() }) }
+    }
+
+    /// Whether `version` is one of these: as If-None-Match asks.
+    #[must_use]
+    pub fn matches(&self, version: Version) -> bool {
+        match self {
+            Self::None => false,
+            Self::Any => true,
+            Self::Versions(any) => any.contains(&version),
+        }
+    }
+}
+
+/// What a write of a resource made.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The resource afterwards (its last image, when it was deleted).
+    pub body: Bytes,
+    /// Its id.
+    pub id: ResourceId,
+    /// Its version.
+    pub version: Version,
+    /// Whether it is new.
+    pub created: bool,
+    /// Whether it is gone.
+    pub deleted: bool,
+    /// The event; `None` when nothing changed.
+    pub event: Option<EventId>,
+    /// The position after it.
+    pub position: String,
+}
+
+/// A resource, to be shown.
+#[derive(Clone, Debug)]
+pub struct ResourceView {
+    /// Its public bytes.
+    pub body: Bytes,
+    /// Its version: the ETag.
+    pub version: Version,
+    /// Its owner.
+    pub tenant: TenantId,
+}
+
+/// A page of resources, or of versions of one.
+#[derive(Clone, Debug)]
+pub struct ResourcePage {
+    /// Their public bytes.
+    pub rows: Vec<Bytes>,
+    /// Where the next page starts.
+    pub next_cursor: Option<String>,
+}
+
+/// What a change is decided on.
+enum Step {
+    Transition { name: String, input: Option<Value>, actor: Actor },
+    Patch(Value),
+    Delete,
+}
+
+impl Service {
+    /// Makes a resource.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Lifecycle`, `AlreadyExists`.
+    pub async fn create_resource(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        body: Map<String, Value>,
+        write: Write<Written>,
+    ) -> Result<Outcome<Written>, Error> {
+        let decl = &ty.compiled.decl;
+        ctx.require(decl.access.create, || format!("create resources of the type `{}`", decl.name))?;
+        let tenant = ctx.tenant()?;
+        let mut body = body;
+        let chosen = lifecycle::take_id(&mut body).map_err(|refusal| Error::Lifecycle { id: nobody(), refusal })?;
+        let made = match chosen {
+            Some(id) => id,
+            None => {
+                let text = ids::prefixed(&decl.id_prefix, self.now(), self.inner.entropy.bits());
+                ResourceId::parse(&text).map_err(|it| Error::Internal(it.to_string()))?
+            }
+        };
+        self.write(ctx, write, || async {
+            if let Some(there) = self.inner.store.resource(tenant, &decl.name, &made).await? {
+                return Err(Error::AlreadyExists { noun: "resource", id: made.to_string(), deleted: there.deleted });
+            }
+            let decided = lifecycle::create(&ty.compiled, tenant.clone(), made.clone(), body.clone(), self.now(), self.event_id())
+                .map_err(|refusal| Error::Lifecycle { id: made.clone(), refusal })?;
+            Ok(self.resource_decision(tenant, decided, Expected::Absent))
+        })
+        .await
+        .inspect(|_| self.inner.timer_hint.notify_one())
+    }
+
+    /// Changes members of a resource by a merge patch (RFC 7396).
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, preconditions, `Lifecycle`.
+    pub async fn patch_resource(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        id: &ResourceId,
+        patch: Value,
+        if_match: IfMatch,
+        write: Write<Written>,
+    ) -> Result<Outcome<Written>, Error> {
+        let decl = &ty.compiled.decl;
+        self.require_seen(ctx, ty, id)?;
+        ctx.require(decl.access.update, || format!("change resources of the type `{}`", decl.name))?;
+        self.change(ctx, ty, id, Step::Patch(patch), if_match, write).await
+    }
+
+    /// Deletes a resource. Its id stays taken.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, preconditions.
+    pub async fn delete_resource(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        id: &ResourceId,
+        if_match: IfMatch,
+        write: Write<Written>,
+    ) -> Result<Outcome<Written>, Error> {
+        let decl = &ty.compiled.decl;
+        self.require_seen(ctx, ty, id)?;
+        ctx.require(decl.access.delete, || format!("delete resources of the type `{}`", decl.name))?;
+        self.change(ctx, ty, id, Step::Delete, if_match, write).await
+    }
+
+    /// Takes a step of the lifecycle.
+    ///
+    /// # Errors
+    /// `NotFound`, preconditions, `Lifecycle`.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
+    pub async fn transition(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        id: &ResourceId,
+        name: &str,
+        input: Option<Value>,
+        if_match: IfMatch,
+        write: Write<Written>,
+    ) -> Result<Outcome<Written>, Error> {
+        self.require_seen(ctx, ty, id)?;
+        let actor = Actor::from(ctx.authority());
+        self.change(ctx, ty, id, Step::Transition { name: name.into(), input, actor }, if_match, write).await
+    }
+
+    async fn change(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        id: &ResourceId,
+        step: Step,
+        if_match: IfMatch,
+        write: Write<Written>,
+    ) -> Result<Outcome<Written>, Error> {
+        let tenant = ctx.tenant()?;
+        let decl = &ty.compiled.decl;
+        if decl.require_if_match && if_match == IfMatch::None {
+            return Err(Error::PreconditionRequired { type_name: decl.name.clone() });
+        }
+        let _turn = self.inner.locks.turn(format!("{tenant}{}/{id}", decl.path)).await;
+        self.write(ctx, write, || async {
+            let row = self.live_row(tenant, ty, id).await?;
+            let before = &row.resource;
+            if_match.check(Some(before.version), || Some(before.encode()))?;
+            self.decide(tenant, ty, &row, &step).await
+        })
+        .await
+        .inspect(|_| self.inner.timer_hint.notify_one())
+    }
+
+    async fn decide(&self, tenant: &TenantId, ty: &ServedType, row: &ResourceRow, step: &Step) -> Result<Decision<Written>, Error> {
+        let before = &row.resource;
+        let (now, event) = (self.now(), self.event_id());
+        let kept = row.timer.as_ref().map(|it| (it.due_at, it.transition.clone()));
+        let refused = |refusal| Error::Lifecycle { id: before.id.clone(), refusal };
+        let decided = match step {
+            Step::Transition { name, input, actor } => {
+                lifecycle::transition(&ty.compiled, before, name, input.clone(), *actor, now, event).map_err(refused)?
+            }
+            Step::Patch(patch) => match lifecycle::patch(&ty.compiled, before, kept, patch.clone(), now, event).map_err(refused)? {
+                Some(decided) => decided,
+                None => return self.nothing_changed(tenant, before).await,
+            },
+            Step::Delete => lifecycle::delete(&ty.compiled, before, now, event),
+        };
+        Ok(self.resource_decision(tenant, decided, Expected::Version(before.version)))
+    }
+
+    async fn nothing_changed(&self, tenant: &TenantId, before: &Resource) -> Result<Decision<Written>, Error> {
+        let service = self.clone();
+        let scope = Scope::Tenant(tenant.clone());
+        // Where the log ends is where its reader finds this state.
+        let last = self.inner.store.bounds(&scope).await?.last;
+        let (body, id, version) = (before.encode(), before.id.clone(), before.version);
+        Ok(Decision::new(ChangeSet::new(tenant.clone(), self.now()), move |_: &Committed| Written {
+            body: body.clone(),
+            id: id.clone(),
+            version,
+            created: false,
+            deleted: false,
+            event: None,
+            position: service.position(&scope, last),
+        }))
+    }
+
+    fn resource_decision(&self, tenant: &TenantId, decided: Decided, expected: Expected) -> Decision<Written> {
+        let Decided { resource, event, timer, deleted } = decided;
+        let body = event.data.clone();
+        let (id, version, created) = (resource.id.clone(), resource.version, expected == Expected::Absent);
+        let mut set = ChangeSet::new(tenant.clone(), event.timestamp);
+        let timer = timer.map(|(due_at, transition)| Timer { due_at, transition });
+        set.changes.push(Change::Resource { row: Box::new(ResourceRow { resource, deleted, timer }), expected });
+        let event_id = event.id;
+        set.events.push(event);
+        let service = self.clone();
+        let scope = Scope::Tenant(tenant.clone());
+        Decision::new(set, move |committed: &Committed| Written {
+            body: body.clone(),
+            id: id.clone(),
+            version,
+            created,
+            deleted,
+            event: Some(event_id),
+            position: service.position(&scope, committed.sequence),
+        })
+    }
+
+    /// A timer that is due: takes its transition as `system`, unless the status has changed meanwhile.
+    pub(crate) async fn fire(&self, due: &ringback_ports::store::DueTimer) -> Result<(), Error> {
+        let Some(ty) = self.types().by_name(due.type_name.as_str()) else { return Ok(()) };
+        let caller = crate::Caller::socket_operator();
+        let ctx = Ctx { caller, scope: Scope::Tenant(due.tenant.clone()) };
+        let input = ty
+            .compiled
+            .decl
+            .lifecycle
+            .statuses
+            .iter()
+            .filter_map(|it| it.timeout.as_ref().map(|timeout| (&it.name, timeout)))
+            .collect::<Vec<_>>();
+        let _turn = self.inner.locks.turn(format!("{}{}/{}", due.tenant, ty.compiled.decl.path, due.id)).await;
+        self.write(&ctx, Write::plain(), || async {
+            let row = self.live_row(&due.tenant, &ty, &due.id).await?;
+            if row.timer.as_ref() != Some(&due.timer) {
+                return self.nothing_changed(&due.tenant, &row.resource).await;
+            }
+            let timeout = input.iter().find(|(status, _)| **status == row.resource.status).map(|(_, it)| *it);
+            let input = timeout.filter(|it| it.transition == due.timer.transition).and_then(|it| it.input.clone());
+            let step = Step::Transition { name: due.timer.transition.to_string(), input, actor: Actor::System };
+            match self.decide(&due.tenant, &ty, &row, &step).await {
+                // A guard that no longer holds: the timeout has had its moment.
+                Err(Error::Lifecycle { .. }) => self.timer_over(&due.tenant, row).await,
+                other => other,
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn timer_over(&self, tenant: &TenantId, mut row: ResourceRow) -> Result<Decision<Written>, Error> {
+        row.timer = None;
+        let expected = Expected::Version(row.resource.version);
+        let mut decision = self.nothing_changed(tenant, &row.resource).await?;
+        decision.set.changes.push(Change::Resource { row: Box::new(row), expected });
+        Ok(decision)
+    }
+
+    pub(crate) fn event_id(&self) -> EventId {
+        EventId::make(self.now(), self.inner.entropy.bits())
+    }
+
+    /// Resources that the caller may not read are not there.
+    pub(crate) fn require_seen(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId) -> Result<(), Error> {
+        if ctx.authority().covers(ty.compiled.decl.access.read) { Ok(()) } else { Err(no_such(ty, id)) }
+    }
+
+    async fn live_row(&self, tenant: &TenantId, ty: &ServedType, id: &ResourceId) -> Result<ResourceRow, Error> {
+        match self.inner.store.resource(tenant, &ty.compiled.decl.name, id).await? {
+            Some(row) if !row.deleted => Ok(row),
+            _ => Err(no_such(ty, id)),
+        }
+    }
+
+    /// The row of a resource that the caller may read; with `*`, of whichever tenant has it.
+    pub(crate) async fn seen_row(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId) -> Result<ResourceRow, Error> {
+        self.require_seen(ctx, ty, id)?;
+        match &ctx.scope {
+            Scope::Tenant(tenant) => self.live_row(tenant, ty, id).await,
+            Scope::All => {
+                let tenants: Vec<TenantId> = self.registry().tenants.keys().cloned().collect();
+                for tenant in tenants {
+                    match self.live_row(&tenant, ty, id).await {
+                        Err(Error::NotFound { .. }) => {}
+                        other => return other,
+                    }
+                }
+                Err(no_such(ty, id))
+            }
+        }
+    }
+
+    /// A resource as it is.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn resource(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId) -> Result<ResourceView, Error> {
+        let row = self.seen_row(ctx, ty, id).await?;
+        Ok(ResourceView { body: row.resource.encode(), version: row.resource.version, tenant: row.resource.tenant })
+    }
+
+    /// A resource once it is at none of these versions; `None` when `wait` ends before.
+    ///
+    /// # Errors
+    /// `NotFound` (also when it is deleted meanwhile), `TooManyWaiters`.
+    pub async fn resource_wait(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        id: &ResourceId,
+        differs_from: &IfMatch,
+        wait: Duration,
+    ) -> Result<Option<ResourceView>, Error> {
+        self.wait_on_subject(ctx, ty, id, wait, || async {
+            let view = self.resource(ctx, ty, id).await?;
+            Ok(Some(view).filter(|it| !differs_from.matches(it.version)))
+        })
+        .await
+    }
+
+    /// Looks, and looks again whenever something happens to the resource, until
+    /// `look` answers something or `wait` is over.
+    pub(crate) async fn wait_on_subject<T, F>(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        id: &ResourceId,
+        wait: Duration,
+        look: impl Fn() -> F,
+    ) -> Result<Option<T>, Error>
+    where
+        F: Future<Output = Result<Option<T>, Error>> + Send,
+    {
+        if wait.is_zero() {
+            return look().await;
+        }
+        let deadline = self.now() + wait;
+        let _admitted = self.inner.waker.admit().ok_or(Error::TooManyWaiters)?;
+        let on = match &ctx.scope {
+            Scope::Tenant(tenant) => WakeOn::Subject(tenant.clone(), Subject::of_resource(&ty.compiled.decl.path, id)),
+            Scope::All => WakeOn::Scope(Scope::All),
+        };
+        // Taken before looking: a change in between is not missed.
+        let mut ticket = self.inner.waker.ticket(on);
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(Some(found));
+            }
+            if !self.ready() || ringback_ports::clock::until(self.clock(), deadline, ticket.woken()).await.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// One page of a list: newest first.
+    ///
+    /// # Errors
+    /// `List` (a filter that does not fit), `QueryTooExpensive`, cursor errors.
+    pub async fn list_resources(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        params: &[(String, String)],
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<ResourcePage, Error> {
+        let tenant = ctx.tenant()?;
+        let decl = &ty.compiled.decl;
+        if !ctx.authority().covers(decl.access.read) {
+            return Ok(ResourcePage { rows: Vec::new(), next_cursor: None });
+        }
+        let terms = list::terms(&ty.compiled, params).map_err(Error::List)?;
+        let mut bound: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        bound.sort();
+        let mut route = vec![decl.path.as_str(), "list"];
+        route.extend(bound.iter().map(String::as_str));
+        let mut from = match self.page_key(ctx, &route, after)? {
+            None => None,
+            Some(PageKey::Created { at, id }) => Some((at, ResourceId::parse(&id).map_err(|_| Error::CursorMismatch)?)),
+            Some(_) => return Err(Error::CursorMismatch),
+        };
+        let equal = list::plan(decl, &terms).equal;
+        let mut rows: Vec<Resource> = Vec::new();
+        let mut scanned = 0;
+        let more = 'pages: loop {
+            // With a filter that only this loop applies, small steps would read many times.
+            let step = if terms.is_empty() { limit + 1 } else { 1_000 };
+            let query = ResourceQuery {
+                tenant: tenant.clone(),
+                type_name: decl.name.clone(),
+                equal: equal.clone(),
+                after: from.clone(),
+                limit: step,
+            };
+            let page = self.inner.store.resources(query).await?;
+            let ended = page.len() < step;
+            for row in page {
+                scanned += 1;
+                from = Some((row.resource.created_at, row.resource.id.clone()));
+                if list::matches(&terms, &row.resource) {
+                    if rows.len() == limit {
+                        break 'pages true;
+                    }
+                    rows.push(row.resource);
+                }
+            }
+            if ended {
+                break false;
+            }
+            if scanned >= limits::ROWS_SCANNED_MAX {
+                return Err(Error::QueryTooExpensive { missing_index: list::missing_index(decl, &terms), scanned });
+            }
+        };
+        let next_cursor = rows.last().filter(|_| more).map(|last| {
+            self.page_cursor(ctx, &route, &PageKey::Created { at: last.created_at, id: last.id.to_string() })
+        });
+        Ok(ResourcePage { rows: rows.iter().map(Resource::encode).collect(), next_cursor })
+    }
+
+    /// The versions of a resource, first one first.
+    ///
+    /// # Errors
+    /// `NotFound`, cursor errors.
+    pub async fn resource_versions(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        id: &ResourceId,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<ResourcePage, Error> {
+        let row = self.seen_row(ctx, ty, id).await?;
+        let scope = Scope::Tenant(row.resource.tenant.clone());
+        let subject = Subject::of_resource(&ty.compiled.decl.path, id);
+        let route = [ty.compiled.decl.path.as_str(), "versions", id.as_str()];
+        let mut from = match self.page_key(ctx, &route, after)? {
+            None => 0,
+            Some(PageKey::Place(it)) => it,
+            Some(_) => return Err(Error::CursorMismatch),
+        };
+        let mut rows = Vec::new();
+        let slice = Slice { events_max: limit.max(100), bytes_max: limits::PAGE_BYTES_MAX };
+        loop {
+            let events = self.inner.store.events_of_subject(&scope, &subject, from, slice).await?;
+            if events.is_empty() {
+                return Ok(ResourcePage { rows, next_cursor: None });
+            }
+            for event in events {
+                if rows.len() == limit {
+                    return Ok(ResourcePage { rows, next_cursor: Some(self.page_cursor(ctx, &route, &PageKey::Place(from))) });
+                }
+                from = event.place(&scope);
+                if event.of.is_some() {
+                    rows.push(event.data());
+                }
+            }
+        }
+    }
+
+    /// One version of a resource: it *is* the event that made it. Also of deleted ones,
+    /// so that a `thin` delivery can be followed.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn resource_version(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId, version: Version) -> Result<Bytes, Error> {
+        self.require_seen(ctx, ty, id)?;
+        let subject = Subject::of_resource(&ty.compiled.decl.path, id);
+        let tenants: Vec<TenantId> = match &ctx.scope {
+            Scope::Tenant(tenant) => vec![tenant.clone()],
+            Scope::All => self.registry().tenants.keys().cloned().collect(),
+        };
+        for tenant in tenants {
+            if let Some(event) = self.inner.store.event_of_version(&tenant, &subject, version).await? {
+                return Ok(event.data());
+            }
+        }
+        Err(Error::NotFound { noun: "version", id: format!("{id}/versions/{version}") })
+    }
+}
+
+/// The id of a resource that has none yet, in a refusal.
+fn nobody() -> ResourceId {
+    ResourceId::parse("new").unwrap_or_else(|_| unreachable!("`new` is an id"))
+}
+
+fn no_such(ty: &ServedType, id: &ResourceId) -> Error {
+    // The type's name is public; which ids exist is the tenant's.
+    Error::NotFound { noun: "resource", id: format!("{}/{id}", ty.compiled.decl.name) }
+}
+
+/// When the earliest of two moments is.
+pub(crate) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

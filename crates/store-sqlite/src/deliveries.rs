@@ -1,0 +1,302 @@
+//! What is known of deliveries: cursors, exceptions, attempts, skipped ranges.
+//!
+//! Rows of one subscription lie together in the order of its places. Places say
+//! all: the attempts of an event are found through where it stands.
+
+use crate::{
+    SqliteStore,
+    fault::Fault,
+    known::Tx,
+    readers::Reading,
+    sql::{self, Columns},
+    writer::Entry,
+};
+use async_trait::async_trait;
+use ringback_model::{
+    AttemptId, EventId, TenantId,
+    delivery::{Attempt, Excerpt, Exception, ExceptionState, SkippedRange, Timings, Via},
+    event::Place,
+};
+use ringback_ports::store::{AttemptSummary, Deliveries, ReaderState, SettleError, Settlement, StoreError};
+use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+macro_rules! attempts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT place, n, id, event, generation, at, via, outcome, reason, status_code, ",
+            "dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, peer, response FROM attempts ",
+            $rest
+        )
+    };
+}
+
+macro_rules! exceptions {
+    ($rest:literal) => {
+        concat!("SELECT place, event, subject, revision, generation, tries, state, at, reason, created_at FROM exceptions ", $rest)
+    };
+}
+
+#[async_trait]
+impl Deliveries for SqliteStore {
+    async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
+        let bytes = 256 + 1_024 * settlement.attempts.len() + 256 * settlement.exceptions.len() + 16 * settlement.removed.len();
+        self.writer.submit(Entry::OrWait, bytes, move |tx| settle(tx, &settlement)).await?
+    }
+
+    async fn reader(&self, subscription: u32) -> Result<Option<ReaderState>, StoreError> {
+        self.readers.read(move |it| it.reader(subscription)).await
+    }
+
+    async fn cursor(&self, subscription: u32) -> Result<Option<Place>, StoreError> {
+        self.readers
+            .read(move |it| {
+                it.one("SELECT cursor FROM readers WHERE subscription = ?1", [subscription], |row| Columns::of("readers", row).u64())
+            })
+            .await
+    }
+
+    async fn exceptions(&self, subscription: u32, after: Place, limit: usize) -> Result<Vec<Exception>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.readers
+            .read(move |it| {
+                it.all(
+                    exceptions!("WHERE subscription = ?1 AND place > ?2 ORDER BY place LIMIT ?3"),
+                    params![subscription, sql::place(after), limit],
+                    exception,
+                )
+            })
+            .await
+    }
+
+    async fn exception(&self, subscription: u32, place: Place) -> Result<Option<Exception>, StoreError> {
+        self.readers
+            .read(move |it| {
+                it.one(exceptions!("WHERE subscription = ?1 AND place = ?2"), params![subscription, sql::place(place)], exception)
+            })
+            .await
+    }
+
+    async fn attempts(&self, subscription: u32, event: EventId) -> Result<Vec<Attempt>, StoreError> {
+        self.readers
+            .read(move |it| {
+                let Some(place) = it.place_of(subscription, event)? else { return Ok(Vec::new()) };
+                it.all(attempts!("WHERE subscription = ?1 AND place = ?2 ORDER BY n"), params![subscription, place], attempt)
+            })
+            .await
+    }
+
+    async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError> {
+        self.readers.read(move |it| it.attempt_summaries(subscription, from, to)).await
+    }
+}
+
+/// Writes all of it, or says why not and has written nothing.
+fn settle(tx: &Tx<'_>, it: &Settlement) -> Result<Result<(), SettleError>, Fault> {
+    let generation = tx
+        .conn
+        .prepare_cached("SELECT generation FROM readers WHERE subscription = ?1")?
+        .query_row([it.subscription], |row| row.get::<_, u32>(0))
+        .optional()?;
+    if generation != Some(it.generation) {
+        return Ok(Err(SettleError::Fenced));
+    }
+    tx.conn
+        .prepare_cached("UPDATE readers SET cursor = ?2 WHERE subscription = ?1 AND cursor < ?2")?
+        .execute(params![it.subscription, sql::place(it.cursor)])?;
+    for attempt in &it.attempts {
+        write_attempt(tx, it.subscription, attempt)?;
+    }
+    for exception in &it.exceptions {
+        write_exception(tx, it.subscription, exception)?;
+    }
+    for place in &it.removed {
+        tx.conn
+            .prepare_cached("DELETE FROM exceptions WHERE subscription = ?1 AND place = ?2")?
+            .execute(params![it.subscription, sql::place(*place)])?;
+    }
+    Ok(Ok(()))
+}
+
+fn write_attempt(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<(), Fault> {
+    let response = it.response.as_ref().map(|it| sql::json(&StoredExcerpt::from(it))).transpose()?;
+    tx.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO attempts (subscription, place, n, id, event, generation, at, via, outcome, reason, status_code,
+                                              dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, peer, response)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        )?
+        .execute(params![
+            subscription,
+            sql::place(it.place),
+            it.n,
+            sql::id(it.id.bits()),
+            sql::id(it.event.bits()),
+            it.generation,
+            it.at.as_micros(),
+            it.via.as_str(),
+            it.outcome,
+            it.reason,
+            it.status_code,
+            it.timings.dns,
+            it.timings.connect,
+            it.timings.tls,
+            it.timings.first_byte,
+            it.timings.total,
+            it.peer,
+            response,
+        ])?;
+    Ok(())
+}
+
+fn write_exception(tx: &Tx<'_>, subscription: u32, it: &Exception) -> Result<(), Fault> {
+    let (state, at, reason) = match &it.state {
+        ExceptionState::Retrying { due_at } => ("retrying", Some(due_at.as_micros()), None),
+        ExceptionState::Held => ("held", None, None),
+        ExceptionState::Parked { reason, at } => ("parked", Some(at.as_micros()), Some(reason)),
+    };
+    tx.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO exceptions (subscription, place, event, subject, revision, generation, tries, state, at, reason, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            subscription,
+            sql::place(it.place),
+            sql::id(it.event.bits()),
+            it.subject.as_ref().map(|it| it.as_str()),
+            it.revision,
+            it.generation,
+            it.tries,
+            state,
+            at,
+            reason,
+            it.created_at.as_micros(),
+        ])?;
+    Ok(())
+}
+
+impl Reading {
+    fn reader(&self, subscription: u32) -> Result<Option<ReaderState>, Fault> {
+        let found = self.one("SELECT cursor, generation FROM readers WHERE subscription = ?1", [subscription], |row| {
+            let mut it = Columns::of("readers", row);
+            Ok((it.u64()?, it.get::<u32>()?))
+        })?;
+        let Some((cursor, generation)) = found else { return Ok(None) };
+        Ok(Some(ReaderState {
+            cursor,
+            exceptions: self.all(exceptions!("WHERE subscription = ?1 ORDER BY place"), [subscription], exception)?,
+            delivered_above: self.all(
+                "SELECT DISTINCT place FROM attempts
+                 WHERE subscription = ?1 AND place > ?2 AND generation = ?3 AND outcome = 'delivered' ORDER BY place",
+                params![subscription, sql::place(cursor), generation],
+                |row| Columns::of("attempts", row).u64(),
+            )?,
+            skipped: self.all(
+                "SELECT generation, from_place, to_place, why FROM skipped WHERE subscription = ?1
+                 ORDER BY from_place, generation, to_place",
+                [subscription],
+                |row| {
+                    let mut it = Columns::of("skipped", row);
+                    Ok(SkippedRange { generation: it.get()?, from: it.u64()?, to: it.u64()?, why: it.get()? })
+                },
+            )?,
+        }))
+    }
+
+    /// Where an event stands for a subscription, if it is in its scope.
+    fn place_of(&self, subscription: u32, event: EventId) -> Result<Option<i64>, Fault> {
+        let scope: Option<String> =
+            self.one("SELECT scope FROM readers WHERE subscription = ?1", [subscription], |row| Columns::of("readers", row).get())?;
+        let Some(scope) = scope else { return Ok(None) };
+        let found = self.one("SELECT seq, sequence, tenant FROM events WHERE id = ?1", [sql::id(event.bits())], |row| {
+            let mut it = Columns::of("events", row);
+            Ok((it.get::<i64>()?, it.get::<i64>()?, it.get::<i64>()?))
+        })?;
+        let Some((seq, sequence, no)) = found else { return Ok(None) };
+        if scope == "*" {
+            return Ok(Some(seq));
+        }
+        let tenant: TenantId = self.tenant(no)?;
+        Ok((tenant.as_str() == scope).then_some(sequence))
+    }
+
+    fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, Fault> {
+        let mut statement =
+            self.conn.prepare_cached(attempts!("WHERE subscription = ?1 AND place > ?2 AND place <= ?3 ORDER BY place, n"))?;
+        let mut rows = statement.query(params![subscription, sql::place(from), sql::place(to)])?;
+        let mut out: Vec<AttemptSummary> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let last = attempt(row)?;
+            let place = last.place;
+            let succeeded_in = last.succeeded().then_some(last.generation);
+            match out.last_mut().filter(|it| it.place == place) {
+                Some(sum) => {
+                    sum.count += 1;
+                    sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
+                    sum.last = last;
+                }
+                None => out.push(AttemptSummary { place, count: 1, last, succeeded_in }),
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn exception(row: &Row<'_>) -> Result<Exception, Fault> {
+    let mut it = Columns::of("exceptions", row);
+    let (place, event, subject) = (it.u64()?, EventId::from_bits(it.bits()?), it.name_opt()?);
+    let (revision, generation, tries) = (it.get()?, it.get()?, it.get()?);
+    let (word, at, reason): (String, _, _) = (it.get()?, it.time_opt()?, it.get::<Option<String>>()?);
+    let state = match (word.as_str(), at, reason) {
+        ("retrying", Some(due_at), _) => ExceptionState::Retrying { due_at },
+        ("held", _, _) => ExceptionState::Held,
+        ("parked", Some(at), Some(reason)) => ExceptionState::Parked { reason, at },
+        (word, _, _) => return Err(it.broken(format!("`{word}` is no state of ours, or lacks its time"))),
+    };
+    Ok(Exception { place, event, subject, revision, generation, tries, state, created_at: it.time()? })
+}
+
+fn attempt(row: &Row<'_>) -> Result<Attempt, Fault> {
+    let mut it = Columns::of("attempts", row);
+    let (place, n) = (it.u64()?, it.get()?);
+    let (id, event) = (AttemptId::from_bits(it.bits()?), EventId::from_bits(it.bits()?));
+    Ok(Attempt {
+        id,
+        event,
+        place,
+        generation: it.get()?,
+        n,
+        at: it.time()?,
+        via: it.word(Via::parse)?,
+        outcome: it.get()?,
+        reason: it.get()?,
+        status_code: it.get()?,
+        timings: Timings { dns: it.get()?, connect: it.get()?, tls: it.get()?, first_byte: it.get()?, total: it.get()? },
+        peer: it.get()?,
+        response: it
+            .get::<Option<String>>()?
+            .map(|text| serde_json::from_str::<StoredExcerpt>(&text).map(Excerpt::from).map_err(|why| it.broken(why)))
+            .transpose()?,
+    })
+}
+
+/// An excerpt's stored form.
+#[derive(Serialize, Deserialize)]
+struct StoredExcerpt {
+    headers: Vec<(String, String)>,
+    body: String,
+    truncated: bool,
+}
+
+impl From<&Excerpt> for StoredExcerpt {
+    fn from(it: &Excerpt) -> Self {
+        Self { headers: it.headers.clone(), body: it.body.clone(), truncated: it.truncated }
+    }
+}
+
+impl From<StoredExcerpt> for Excerpt {
+    fn from(it: StoredExcerpt) -> Self {
+        Self { headers: it.headers, body: it.body, truncated: it.truncated }
+    }
+}

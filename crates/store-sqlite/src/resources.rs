@@ -1,0 +1,249 @@
+//! Resource rows, and the indexes that type files declare.
+//!
+//! A declared index is an SQL index over expressions of the JSON of `fields`,
+//! for the rows of one type. It only narrows: what belongs to a list is decided
+//! by `ResourceQuery::matches`, on every store alike.
+
+use crate::{
+    SqliteStore,
+    fault::Fault,
+    known::Tx,
+    readers::Reading,
+    sql::{self, Columns},
+    writer::Entry,
+};
+use async_trait::async_trait;
+use ringback_model::{ResourceId, TenantId, Timestamp, TypeName, resource::Resource};
+use ringback_ports::store::{DueTimer, ResourceQuery, ResourceRow, Resources, StoreError, Timer};
+use rusqlite::{Row, ToSql, params, types::Value as SqlValue};
+use serde_json::Value;
+
+const COLUMNS: &str = "id, status, version, created_at, updated_at, since, deleted, timer_due_at, timer_transition, fields";
+
+#[async_trait]
+impl Resources for SqliteStore {
+    async fn resource(&self, tenant: &TenantId, type_name: &TypeName, id: &ResourceId) -> Result<Option<ResourceRow>, StoreError> {
+        let (tenant, type_name, id) = (tenant.clone(), type_name.clone(), id.clone());
+        self.readers
+            .read(move |it| {
+                let Some(no) = it.tenant_no(&tenant)? else { return Ok(None) };
+                it.one(
+                    &format!("SELECT {COLUMNS} FROM resources WHERE tenant = ?1 AND type = ?2 AND id = ?3"),
+                    params![no, type_name.as_str(), id.as_str()],
+                    |row| decode(row, &tenant, &type_name),
+                )
+            })
+            .await
+    }
+
+    async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError> {
+        self.readers.read(move |it| it.resources(&query)).await
+    }
+
+    async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
+        let type_name = type_name.clone();
+        self.readers
+            .read(move |it| {
+                let count = it.one("SELECT count(*) FROM resources WHERE type = ?1 AND deleted = 0", [type_name.as_str()], |row| {
+                    Columns::of("resources", row).u64()
+                })?;
+                Ok(count.unwrap_or(0))
+            })
+            .await
+    }
+
+    async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError> {
+        let (type_name, indexes) = (type_name.clone(), indexes.to_vec());
+        let done = self.writer.submit(Entry::Alone, 4_096, move |tx| declare(tx, &type_name, indexes)).await;
+        Ok(done?)
+    }
+
+    async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.readers
+            .read(move |it| {
+                it.all(
+                    "SELECT t.id, r.type, r.id, r.timer_due_at, r.timer_transition
+                     FROM resources r JOIN tenant_nos t ON t.no = r.tenant WHERE r.timer_due_at <= ?1
+                     ORDER BY r.timer_due_at, t.id, r.type, r.id LIMIT ?2",
+                    params![now.as_micros(), limit],
+                    |row| {
+                        let mut it = Columns::of("resources", row);
+                        Ok(DueTimer {
+                            tenant: it.name()?,
+                            type_name: it.name()?,
+                            id: it.name()?,
+                            timer: Timer { due_at: it.time()?, transition: it.name()? },
+                        })
+                    },
+                )
+            })
+            .await
+    }
+
+    async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers
+            .read(|it| {
+                let found = it.one("SELECT min(timer_due_at) FROM resources WHERE timer_due_at IS NOT NULL", [], |row| {
+                    Columns::of("resources", row).time_opt()
+                })?;
+                Ok(found.flatten())
+            })
+            .await
+    }
+}
+
+/// Writes the row over whatever is there.
+pub(crate) fn write(tx: &mut Tx<'_>, row: &ResourceRow) -> Result<(), Fault> {
+    let it = &row.resource;
+    let tenant = tx.number_tenant(&it.tenant)?;
+    let timer = row.timer.as_ref();
+    let values: [(&str, &dyn ToSql); 12] = [
+        (":tenant", &tenant),
+        (":type", &it.type_name.as_str()),
+        (":id", &it.id.as_str()),
+        (":status", &it.status.as_str()),
+        (":version", &it.version.cast_signed()),
+        (":created_at", &it.created_at.as_micros()),
+        (":updated_at", &it.updated_at.as_micros()),
+        (":since", &it.since.as_micros()),
+        (":deleted", &row.deleted),
+        (":timer_due_at", &timer.map(|it| it.due_at.as_micros())),
+        (":timer_transition", &timer.map(|it| it.transition.as_str())),
+        (":fields", &sql::json(&it.fields)?),
+    ];
+    // Naming a column of an index in SET writes the index, changed or not: most changes leave the list's alone.
+    let changed = tx
+        .conn
+        .prepare_cached(
+            "UPDATE resources SET status = :status, version = :version, updated_at = :updated_at, since = :since,
+                    timer_due_at = :timer_due_at, timer_transition = :timer_transition, fields = :fields
+             WHERE tenant = :tenant AND type = :type AND id = :id AND created_at = :created_at AND deleted = :deleted",
+        )?
+        .execute(&values[..])?;
+    if changed == 0 {
+        tx.conn
+            .prepare_cached(
+                "INSERT INTO resources (tenant, type, id, status, version, created_at, updated_at, since, deleted,
+                                        timer_due_at, timer_transition, fields)
+                 VALUES (:tenant, :type, :id, :status, :version, :created_at, :updated_at, :since, :deleted,
+                         :timer_due_at, :timer_transition, :fields)
+                 ON CONFLICT (tenant, type, id) DO UPDATE SET
+                     status = excluded.status, version = excluded.version, created_at = excluded.created_at,
+                     updated_at = excluded.updated_at, since = excluded.since, deleted = excluded.deleted,
+                     timer_due_at = excluded.timer_due_at, timer_transition = excluded.timer_transition, fields = excluded.fields",
+            )?
+            .execute(&values[..])?;
+    }
+    Ok(())
+}
+
+impl Reading {
+    fn resources(&self, query: &ResourceQuery) -> Result<Vec<ResourceRow>, Fault> {
+        let Some(tenant) = self.tenant_no(&query.tenant)? else { return Ok(Vec::new()) };
+        let (sql, values) = list_sql(query, tenant);
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+        let mut out = Vec::new();
+        while out.len() < query.limit
+            && let Some(row) = rows.next()?
+        {
+            let row = decode(row, &query.tenant, &query.type_name)?;
+            if query.matches(&row) {
+                out.push(row);
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The SELECT of a list without its LIMIT, and its values. It may find more than belongs to the list, never less.
+fn list_sql(query: &ResourceQuery, tenant: i64) -> (String, Vec<SqlValue>) {
+    // The type and `deleted = 0` are literals: that's how SQLite sees that the partial indexes serve.
+    let mut sql = format!("SELECT {COLUMNS} FROM resources WHERE type = '{}' AND deleted = 0 AND tenant = ?1", query.type_name);
+    let mut values = vec![SqlValue::Integer(tenant)];
+    for (name, wanted) in &query.equal {
+        if let (Some(column), Some(value)) = (expression(name), narrowing(wanted)) {
+            values.push(value);
+            sql.push_str(&format!(" AND {column} = ?{}", values.len()));
+        }
+    }
+    if let Some((at, id)) = &query.after {
+        values.push(SqlValue::Integer(at.as_micros()));
+        values.push(SqlValue::Text(id.as_str().to_owned()));
+        sql.push_str(&format!(" AND (created_at, id) < (?{}, ?{})", values.len() - 1, values.len()));
+    }
+    sql.push_str(" ORDER BY created_at DESC, id DESC");
+    (sql, values)
+}
+
+/// What the JSON functions of SQLite make of a value that is equal to this one, if that is one value.
+fn narrowing(wanted: &Value) -> Option<SqlValue> {
+    match wanted {
+        Value::String(it) => Some(SqlValue::Text(it.clone())),
+        Value::Bool(it) => Some(SqlValue::Integer(i64::from(*it))),
+        // Beyond i64 SQLite reads a double, not always the nearest one.
+        Value::Number(it) => it.as_i64().map(SqlValue::Integer),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The column or expression of a member. `None` for names that a JSON path cannot be trusted with.
+fn expression(member: &str) -> Option<String> {
+    match member {
+        "status" | "created_at" | "id" => Some(member.to_owned()),
+        _ if member.is_empty() || member.chars().any(|it| it.is_control() || matches!(it, '"' | '\\')) => None,
+        _ => Some(format!("json_extract(fields, '$.\"{}\"')", member.replace('\'', "''"))),
+    }
+}
+
+/// Makes the indexes of the type be these: removes what is no longer declared, adds what is new.
+fn declare(tx: &mut Tx<'_>, type_name: &TypeName, indexes: Vec<Vec<String>>) -> Result<(), Fault> {
+    let mut wanted: Vec<(String, String)> = Vec::new();
+    for mut members in indexes {
+        // Every index ends in what a list is sorted by.
+        if members.last().is_some_and(|it| it == "created_at") {
+            members.pop();
+        }
+        let Some(columns) = members.iter().map(|it| expression(it)).collect::<Option<Vec<_>>>() else {
+            tracing::warn!(type_name = %type_name, "an index of {type_name} names a member with a quote, backslash or control character and is left out");
+            continue;
+        };
+        let members = sql::json(&members)?;
+        if !columns.is_empty() && wanted.iter().all(|(it, _)| *it != members) {
+            wanted.push((members, columns.join(", ")));
+        }
+    }
+    let mut statement = tx.conn.prepare("SELECT no, members FROM resource_indexes WHERE type = ?1")?;
+    let found = statement
+        .query_map([type_name.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    drop(statement);
+    for (no, _) in found.iter().filter(|(_, it)| wanted.iter().all(|(members, _)| members != it)) {
+        tx.conn.execute_batch(&format!("DROP INDEX IF EXISTS resources_declared_{no}; DELETE FROM resource_indexes WHERE no = {no}"))?;
+    }
+    for (members, columns) in wanted.iter().filter(|(members, _)| found.iter().all(|(_, it)| it != members)) {
+        tx.conn.execute("INSERT INTO resource_indexes (type, members) VALUES (?1, ?2)", params![type_name.as_str(), members])?;
+        let no = tx.conn.last_insert_rowid();
+        tx.conn.execute_batch(&format!(
+            "CREATE INDEX resources_declared_{no} ON resources (tenant, {columns}, created_at, id) WHERE type = '{type_name}' AND deleted = 0"
+        ))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &Row<'_>, tenant: &TenantId, type_name: &TypeName) -> Result<ResourceRow, Fault> {
+    let mut it = Columns::of("resources", row);
+    let id = it.name()?;
+    let status = it.name()?;
+    let version = it.u64()?;
+    let (created_at, updated_at, since) = (it.time()?, it.time()?, it.time()?);
+    let deleted = it.get()?;
+    let timer = match (it.time_opt()?, it.name_opt()?) {
+        (Some(due_at), Some(transition)) => Some(Timer { due_at, transition }),
+        _ => None,
+    };
+    let fields = it.json()?;
+    let (tenant, type_name) = (tenant.clone(), type_name.clone());
+    Ok(ResourceRow { resource: Resource { id, type_name, tenant, status, version, created_at, updated_at, since, fields }, deleted, timer })
+}
