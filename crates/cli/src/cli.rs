@@ -44,23 +44,9 @@ pub(crate) enum Verb {
     Serve(ServeArgs),
     /// Watch pull and push over the same payments, with measured figures
     Demo(DemoArgs),
-    /// Check, load and show resource types
-    Types(Noun<verbs::types::TypesVerb>),
-    /// Make, list and delete API keys
-    Keys(Noun<verbs::keys::KeysVerb>),
-    /// Make, change and list tenants
-    Tenants(Noun<verbs::tenants::TenantsVerb>),
-    /// Make, ask, change and move resources
-    Resources(Noun<verbs::resources::ResourcesVerb>),
-    /// Publish and read events
-    Events(Noun<verbs::events::EventsVerb>),
-    /// Be called back: make, change, pause and list subscriptions
-    #[command(visible_alias = "webhooks")]
-    Subscriptions(Noun<verbs::subscriptions::SubscriptionsVerb>),
-    /// What was delivered, what wasn't, and why
-    Deliveries(Noun<verbs::deliveries::DeliveriesVerb>),
-    /// Follow events as they happen, one a line
-    Tail(verbs::tail::TailArgs),
+    /// A question to a server.
+    #[command(flatten)]
+    Ask(verbs::Ask),
     /// Show or check the configuration of `serve`
     Config(ConfigArgs),
     /// Print a completion script for a shell
@@ -108,7 +94,7 @@ Examples:
 pub(crate) struct DemoArgs {
     /// Write for this long, let what is owed drain, print the table and end
     #[arg(long = "for", value_name = "TIME", value_parser = crate::duration::parse)]
-    pub(crate) for_: Option<Duration>,
+    pub(crate) for_time: Option<Duration>,
     /// Payments a second
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) rate: Option<f64>,
@@ -144,8 +130,8 @@ pub(crate) struct Noun<V: Subcommand> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connect {
-    /// Server to ask [default: the socket in the data directory]
-    #[arg(long, global = true, value_name = "URL", env = "RINGBACK_URL")]
+    /// Server to ask [default: the data directory's socket]
+    #[arg(long, global = true, value_name = "URL", env = "RINGBACK_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
     /// API key
     #[arg(long, global = true, value_name = "KEY", env = "RINGBACK_KEY", hide_env_values = true)]
@@ -165,7 +151,7 @@ pub(crate) struct Connect {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection (before or after the noun)")]
 pub(crate) struct TopConnect {
-    /// Server to ask [default: the socket in the data directory]
+    /// Server to ask [default: the data directory's socket]
     #[arg(id = "top_url", long = "url", value_name = "URL")]
     url: Option<String>,
     /// API key
@@ -187,11 +173,6 @@ impl TopConnect {
     pub(crate) fn is_empty(&self) -> bool {
         let Self { url, key, tenant, data, json } = self;
         url.is_none() && key.is_none() && tenant.is_none() && data.is_none() && !json
-    }
-
-    /// Whether `--json` is all that was said.
-    pub(crate) fn json(&self) -> bool {
-        self.json
     }
 
     /// What follows the noun, completed by what stands before it. A flag beats a variable wherever it stands,
@@ -243,8 +224,11 @@ where
     let mut at = Some(&matches);
     while let Some(matches) = at {
         for id in matches.ids() {
-            if matches.value_source(id.as_str()) == Some(clap::parser::ValueSource::CommandLine) {
-                typed.push(id.as_str().to_owned());
+            let name = id.as_str();
+            // clap lists a global flag also above where it is declared, and panics when it is asked for there.
+            let here = matches.try_contains_id(name).is_ok();
+            if here && matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine) {
+                typed.push(name.to_owned());
             }
         }
         at = matches.subcommand().map(|(_, it)| it);

@@ -42,6 +42,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("lock_wait", "how long to wait while another process holds the directory"),
     ("shutdown_grace", "how long requests and deliveries in flight may take to finish"),
     ("log.format", "auto, text or json"),
+    ("log.filter", "what is logged: error, warn, info, debug, trace, or target=level,…"),
     ("egress.ports", "ports that may be called besides 443 and 8443"),
     ("egress.nameservers", "name servers in place of the system's"),
     ("egress.allow", "destinations that may be called although they aren't public"),
@@ -144,6 +145,8 @@ pub(crate) struct ServeConfig {
     pub(crate) shutdown_grace: Duration,
     /// How log lines look.
     pub(crate) log_format: LogFormat,
+    /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub(crate) log_filter: String,
     /// What may be called.
     pub(crate) egress: EgressConfig,
     /// Tries in flight, all subscriptions together.
@@ -215,6 +218,7 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
         parse::duration(it, Duration::from_secs(1), Duration::from_secs(25))
     });
     let log_format = it.read("log.format", LogFormat::Auto, |it| log_format_text(*it).into(), log_format);
+    let log_filter = it.read("log.filter", "info".to_owned(), |it| it.as_str().into(), parse::log_filter);
     let ports = it.read("egress.ports", vec![], |it| it.clone().into(), parse::ports);
     let nameservers = it.read("egress.nameservers", vec![], |it| it.iter().map(ToString::to_string).collect(), parse::nameservers);
     let allow = it.read("egress.allow", vec![], |it| it.iter().map(rule_json).collect(), parse::allow);
@@ -223,7 +227,10 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
     let waiters = it.read("limits.waiters", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
 
     if key_file.as_os_str().is_empty() && beside.is_none() {
-        it.complain("data", format!("`{}` has no name of its own to put a key file beside; write the directory's name, or set key_file", data.display()));
+        it.complain(
+            "data",
+            format!("`{}` has no name of its own to put a key file beside; write the directory's name, or set key_file", data.display()),
+        );
     } else if is_inside(&key_file, &data) {
         it.complain(
             "key_file",
@@ -243,6 +250,7 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
         lock_wait,
         shutdown_grace,
         log_format,
+        log_filter,
         egress: EgressConfig { ports, nameservers, allow },
         delivery_slots,
         user_agent,
@@ -288,7 +296,6 @@ const fn log_format_text(it: LogFormat) -> &'static str {
     }
 }
 
-// These take references to what they are called with in `Reader::read`.
 fn path_json(it: &PathBuf) -> serde_json::Value {
     it.display().to_string().into()
 }

@@ -35,7 +35,7 @@ pub(crate) fn say(text: &str) {
 pub(crate) fn table(rows: &[Value], columns: &[Column<'_>]) -> String {
     let used: Vec<&Column<'_>> = columns.iter().filter(|(_, path)| rows.iter().any(|it| at(it, path).is_some())).collect();
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(used.iter().map(|(heading, _)| *heading));
     for row in rows {
         table.add_row(used.iter().map(|(_, path)| at(row, path).map(inline).unwrap_or_default()));

@@ -68,7 +68,8 @@ impl Session {
         if let Some(etag) = if_match {
             // `3`, `"3"` and `*` are all meant the same way by people.
             let quoted = if etag == "*" || etag.contains('"') { etag.to_owned() } else { format!("\"{etag}\"") };
-            let value = HeaderValue::from_str(&quoted).map_err(|_| Failure::usage(format!("`{etag}` is not an ETag; write for instance 3")))?;
+            let value =
+                HeaderValue::from_str(&quoted).map_err(|_| Failure::usage(format!("`{etag}` is not an ETag; write for instance 3")))?;
             headers.insert(header::IF_MATCH, value);
         }
         Ok(self.client.request(method, path, headers, body.unwrap_or_default().into()).await?.ok()?)

@@ -132,7 +132,13 @@ impl Client {
     ///
     /// # Errors
     /// Every variant of [`ClientError`].
-    pub async fn send(&self, method: Method, path_and_query: &str, headers: HeaderMap, body: Option<&Value>) -> Result<Response, ClientError> {
+    pub async fn send(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        headers: HeaderMap,
+        body: Option<&Value>,
+    ) -> Result<Response, ClientError> {
         let body = body.map(|it| Bytes::from(it.to_string())).unwrap_or_default();
         self.request(method, path_and_query, headers, body).await?.ok()
     }
@@ -204,7 +210,13 @@ impl Client {
         Follow::new(self.clone(), after, filter, wait_secs.clamp(1, WAIT_SECS_MAX))
     }
 
-    fn build(&self, method: Method, path_and_query: &str, mut headers: HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>, ClientError> {
+    fn build(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
         let value = |what: &str, text: &str| {
             HeaderValue::from_str(text).map_err(|_| ClientError::BadRequest(format!("{what} holds a character that a header can't")))
         };
@@ -254,10 +266,9 @@ impl Client {
         }
         let fresh = connect::open(&self.target, self.tls.as_ref()).await?;
         self.exchange(fresh, request).await.map_err(|it| match it {
-            Broken::Unsent(_) => ClientError::Unreachable {
-                target: self.target.to_string(),
-                reason: "it closed the connection at once".into(),
-            },
+            Broken::Unsent(_) => {
+                ClientError::Unreachable { target: self.target.to_string(), reason: "it closed the connection at once".into() }
+            }
             Broken::Sent(error) => error,
         })
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No connection could be made: nothing was sent.
-    #[error("{target} can't be reached: {reason}. Is the server running there? `ringback serve` starts one; --url or RINGBACK_URL names another.")]
+    #[error(
+        "{target} can't be reached: {reason}. Is the server running there? `ringback serve` starts one; --url or RINGBACK_URL names another."
+    )]
     Unreachable {
         /// Who was called.
         target: String,
@@ -15,7 +17,9 @@ pub enum ClientError {
         reason: String,
     },
     /// The connection broke while a request was under way: it may or may not have been carried out.
-    #[error("the connection to {target} broke before the answer was complete ({reason}): the request may have been carried out. Look before you send it again.")]
+    #[error(
+        "the connection to {target} broke before the answer was complete ({reason}): the request may have been carried out. Look before you send it again."
+    )]
     Interrupted {
         /// Who was called.
         target: String,

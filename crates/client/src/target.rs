@@ -27,7 +27,9 @@ pub enum Target {
 
 /// Text that names no server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not the address of a server: {why}. Write http://127.0.0.1:7464, https://ringback.example.com or unix:/path/to/ringback.sock.")]
+#[error(
+    "`{text}` is not the address of a server: {why}. Write http://127.0.0.1:7464, https://ringback.example.com or unix:/path/to/ringback.sock."
+)]
 pub struct TargetError {
     text: String,
     why: &'static str,

@@ -27,12 +27,15 @@ use ringback_model::limits::RESPONSE_READ_BYTES_MAX;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::time::{Instant, timeout_at};
 
+/// What reads and writes for a `SendRequest`, when it is polled.
+type Driver = Connection<TokioIo<Metered<Stream>>, Outgoing>;
+
 /// A connection that is ours alone.
 #[derive(Debug)]
 pub(crate) struct Live {
     sender: SendRequest<Outgoing>,
     /// `None` when it has ended.
-    connection: Option<Pin<Box<Connection<TokioIo<Metered<Stream>>, Outgoing>>>>,
+    connection: Option<Pin<Box<Driver>>>,
     meter: Arc<Meter>,
     /// Whom it leads to.
     pub(crate) peer: SocketAddr,

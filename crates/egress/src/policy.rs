@@ -279,3 +279,44 @@ fn malformed(it: &Malformed) -> DestinationRefused {
 fn refused(reason: &'static str, for_operator: impl Into<String>, for_tenant: impl Into<String>) -> DestinationRefused {
     DestinationRefused { reason, for_operator: for_operator.into(), for_tenant: for_tenant.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(policy: &Policy, url: &str) -> &'static str {
+        policy.target(url, Authority::Operator).map_or_else(|it| it.reason, |_| "ok")
+    }
+
+    #[test]
+    fn the_addresses_of_this_host() {
+        let own: IpAddr = "93.184.216.34".parse().unwrap();
+        let server = Policy::new(&EgressConfig::default(), vec![own]);
+        assert_eq!(reason(&server, "https://93.184.216.34/"), "own");
+        assert_eq!(reason(&server, "https://93.184.216.35/"), "ok");
+        let laptop = Policy::new(&EgressConfig { dev: true, ..EgressConfig::default() }, vec![own]);
+        assert_eq!(reason(&laptop, "https://93.184.216.34/"), "ok");
+        let allow = vec![Allow { what: AllowWhat::Net(own.into()), ports: vec![], http: false, authority: Authority::Operator }];
+        let allowed = Policy::new(&EgressConfig { allow, ..EgressConfig::default() }, vec![own]);
+        assert_eq!(reason(&allowed, "https://93.184.216.34/"), "ok");
+    }
+
+    #[test]
+    fn listening_everywhere_is_listening_on_each() {
+        let interfaces = vec!["127.0.0.1".parse().unwrap(), "10.0.0.5".parse().unwrap()];
+        for listen in ["0.0.0.0:7464", "[::]:7464"] {
+            let config = EgressConfig { dev: true, listen: vec![listen.parse().unwrap()], ..EgressConfig::default() };
+            let policy = Policy::new(&config, interfaces.clone());
+            for (url, want) in [
+                ("http://127.0.0.1:7464/", "own"),
+                ("http://127.8.8.8:7464/", "own"),
+                ("http://[::1]:7464/", "own"),
+                ("http://10.0.0.5:7464/", "own"),
+                ("http://10.0.0.6:7464/", "ok"),
+                ("http://127.0.0.1:7465/", "ok"),
+            ] {
+                assert_eq!(reason(&policy, url), want, "{listen} {url}");
+            }
+        }
+    }
+}

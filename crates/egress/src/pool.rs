@@ -1,6 +1,8 @@
 //! Idle connections, kept for the next request to the same destination.
 //!
-//! Bounded per destination, in all, and in age. Whoever takes one vets its peer again.
+//! Bounded per destination, in all, and in age. Whoever takes one vets its peer again;
+//! the name is not resolved again for it, since the address that was vetted is the one
+//! that is called, and a receiver that moves is followed when the connection is too old.
 //! Operator and tenant never share one: what may be called differs.
 
 use crate::{

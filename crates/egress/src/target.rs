@@ -163,3 +163,59 @@ fn checked_name(name: &str) -> Option<String> {
     let numeric = name.rsplit('.').next().is_some_and(|it| it.bytes().all(|it| it.is_ascii_digit()));
     (name.len() <= 253 && name.split('.').all(label_ok) && !numeric).then(|| name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::Ipv4Addr;
+
+    proptest! {
+        #[test]
+        fn every_spelling_of_an_address_is_that_address(number: u32) {
+            let [a, b, c, d] = number.to_be_bytes();
+            let tail = number & 0x00ff_ffff;
+            let wide: String = format!("{a}.{b}.{c}.{d}").chars().map(|it| match it {
+                '.' => '.',
+                digit => char::from_u32(u32::from(digit) - u32::from('0') + 0xff10).unwrap(),
+            }).collect();
+            for spelling in [
+                format!("{a}.{b}.{c}.{d}"),
+                format!("{a}.{b}.{c}.{d}."),
+                format!("{number}"),
+                format!("0x{number:x}"),
+                format!("0X{number:X}"),
+                format!("0{number:o}"),
+                format!("{a}.{tail}"),
+                format!("0x{a:x}.0{b:o}.{}", u32::from(c) << 8 | u32::from(d)),
+                wide,
+            ] {
+                let target = parse(&format!("https://{spelling}/")).unwrap();
+                prop_assert_eq!(target.host, Host::Address(Ipv4Addr::from(number).into()), "{}", spelling);
+            }
+        }
+
+        #[test]
+        fn anything_else_is_refused_without_a_panic(text in "\\PC{0,60}", host in "[a-z0-9.%:@\\[\\]\\\\-]{0,40}") {
+            let _ = parse(&text);
+            if let Ok(Target { host: Host::Name(name), .. }) = parse(&format!("https://{host}")) {
+                prop_assert!(!name.is_empty() && !name.ends_with('.') && name.parse::<IpAddr>().is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_request_target_and_host_header() {
+        for (url, path, host) in [
+            ("https://a.example", "/", "a.example"),
+            ("https://A.example./x y".replace(' ', "%20").as_str(), "/x%20y", "a.example"),
+            ("https://a.example:8443/a/../b?c=d&e#f", "/b?c=d&e", "a.example:8443"),
+            ("http://a.example:80/", "/", "a.example"),
+            ("https://a.example:80/?", "/?", "a.example:80"),
+            ("https://[2600::1]:8443/", "/", "[2600::1]:8443"),
+        ] {
+            let target = parse(url).unwrap();
+            assert_eq!((target.path_and_query.as_str(), target.host_header().as_str()), (path, host), "{url}");
+        }
+    }
+}

@@ -1,9 +1,45 @@
 //! The conditions of a list: `?status=completed&amount[gte]=1000`.
+//!
+//! Reads them by what the type declares, says which of them a declared index
+//! serves, and judges resources. An index narrows what the store looks at; what
+//! belongs to the list is always decided here.
+//!
+//! Not here: the order of a list and its pages (`service`), the words of
+//! conditions themselves (`ringback-filter`).
 
-use crate::types::CompiledType;
-pub use ringback_filter::Term;
-use ringback_model::{resource::Resource, type_decl::TypeDecl};
+use crate::{
+    schema::{self, Declared},
+    suggest,
+    types::CompiledType,
+};
+use ringback_filter::{Fields, Found, Kind, Num, Op, Operand, walk};
+use ringback_model::{
+    limits,
+    names::excerpt,
+    resource::{IMPLICIT, Resource},
+    type_decl::TypeDecl,
+};
 use serde_json::Value;
+
+pub use ringback_filter::Term;
+
+/// Parameters that mean something else on lists and feeds: a field of such a
+/// name can't be asked for as a parameter.
+pub const RESERVED: [&str; 13] = [
+    "after",
+    "dry_run",
+    "fields",
+    "filter",
+    "limit",
+    "min_position",
+    "sort",
+    "subject",
+    "ticket",
+    "types",
+    "until",
+    "wait",
+    "watch",
+];
 
 /// A query parameter that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +56,42 @@ pub struct ListProblem {
 /// route has taken its own (`limit`, `after` …), percent-decoded.
 ///
 /// # Errors
-/// The first one that names no declared field or operator, or whose text does not fit.
+/// The first one that names no declared field or operator, or whose text does
+/// not fit; also when there are more than `FILTER_TERMS_MAX`.
 pub fn terms(ty: &CompiledType, params: &[(String, String)]) -> Result<Vec<Term>, ListProblem> {
-    let _ = (ty, params);
-    Ok(Vec::new())
+    let mut out = Vec::new();
+    for (parameter, text) in params {
+        let problem = |detail: String| ListProblem { parameter: excerpt(parameter, 100), code: "bad-parameter", detail };
+        if out.len() >= limits::FILTER_TERMS_MAX {
+            return Err(problem(format!("a list takes at most {} conditions", limits::FILTER_TERMS_MAX)));
+        }
+        let (path, op) = ringback_filter::split(parameter).map_err(|it| problem(it.to_string()))?;
+        let kind = kind(&ty.decl, &path).map_err(&problem)?;
+        out.push(ringback_filter::term(path, op, kind, text).map_err(|it| problem(it.to_string()))?);
+    }
+    Ok(out)
+}
+
+/// What kind of value a member holds.
+fn kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [name] if RESERVED.contains(name) => return Err(format!("`{name}` can't be asked for here")),
+        ["version"] => return Ok(Kind::Integer),
+        ["created_at" | "updated_at"] => return Ok(Kind::Instant),
+        [name] if IMPLICIT.contains(name) => return Ok(Kind::Text),
+        [name, ..] if IMPLICIT.contains(name) => return Err(format!("`{name}` has no members")),
+        _ => {}
+    }
+    match schema::declared(&decl.schema, &names) {
+        Declared::As(it) => Ok(schema::kind(&decl.schema, it)),
+        Declared::Open => Ok(Kind::Any),
+        Declared::Not { name, known } => {
+            let top = names.first() == Some(&name);
+            let all = known.into_iter().chain(if top { IMPLICIT.as_slice() } else { &[] }.iter().copied());
+            Err(format!("`{}` is neither a parameter here nor a field of {}{}", excerpt(name, 60), decl.name, suggest::clause(name, all)))
+        }
+    }
 }
 
 /// How the store can help.
@@ -33,23 +101,87 @@ pub struct Plan {
     pub equal: Vec<(String, Value)>,
 }
 
-/// What of `terms` a declared index serves. All terms are still to be checked with `matches`.
+/// What of `terms` a declared index serves: of the indexes whose members
+/// (`created_at` at the end apart) are all asked to equal one value, the one
+/// with the most. All terms are still to be checked with `matches`.
 #[must_use]
 pub fn plan(decl: &TypeDecl, terms: &[Term]) -> Plan {
-    let _ = (decl, terms);
-    Plan::default()
+    let bound: Vec<(String, Value)> = terms.iter().filter_map(equal).collect();
+    let mut best: Vec<(String, Value)> = Vec::new();
+    for index in &decl.indexes {
+        let fields = index.iter().filter(|it| *it != "created_at");
+        let found: Option<Vec<_>> = fields.map(|name| bound.iter().find(|it| it.0 == *name).cloned()).collect();
+        if let Some(found) = found.filter(|it| it.len() > best.len()) {
+            best = found;
+        }
+    }
+    Plan { equal: best }
 }
 
-/// The index that would serve `terms`, as it would stand in the type file: `[customer, created_at]`.
+/// A term that asks one member of the resource to equal one value that an index can hold.
+fn equal(term: &Term) -> Option<(String, Value)> {
+    let ([name], Op::Eq, [operand]) = (term.path.as_slice(), term.op, term.operands.as_slice()) else { return None };
+    let value = match operand {
+        Operand::Text(it) => Value::from(it.as_str()),
+        Operand::Boolean(it) => Value::from(*it),
+        Operand::Number(Num::Integer(it)) => match (i64::try_from(*it), u64::try_from(*it)) {
+            (Ok(it), _) => Value::from(it),
+            (_, Ok(it)) => Value::from(it),
+            _ => return None,
+        },
+        // One instant has many spellings, and what is not declared may be of any kind.
+        Operand::Number(Num::Double(_)) | Operand::Instant(_) | Operand::Any(_) => return None,
+    };
+    // The store knows the status and the fields; the other implicit members it does not index.
+    (name == "status" || !IMPLICIT.contains(&name.as_str())).then(|| (name.clone(), value))
+}
+
+/// The index that would serve `terms`, as it would stand in the type file:
+/// `[customer, created_at]`. When no term asks for equality there is none, and
+/// the sentence says so.
 #[must_use]
 pub fn missing_index(decl: &TypeDecl, terms: &[Term]) -> String {
-    let _ = (decl, terms);
-    String::new()
+    let (_, fields_max) = limits::INDEXES_MAX;
+    let served = plan(decl, terms).equal;
+    let mut fields: Vec<String> = Vec::new();
+    for (name, _) in terms.iter().filter_map(equal) {
+        if !fields.contains(&name) && fields.len() + 1 < fields_max {
+            fields.push(name);
+        }
+    }
+    if fields.is_empty() || fields.iter().all(|name| served.iter().any(|it| it.0 == *name)) {
+        return "none serves this: ask for one value of a field, such as `status=…`, or narrow it by more of them".into();
+    }
+    fields.push("created_at".into());
+    format!("[{}]", fields.join(", "))
 }
 
 /// Whether `resource` meets all conditions.
 #[must_use]
 pub fn matches(terms: &[Term], resource: &Resource) -> bool {
-    let _ = (terms, resource);
-    true
+    terms.iter().all(|it| it.matches(&Members(resource)))
 }
+
+/// A resource's members, the implicit ones included.
+struct Members<'a>(&'a Resource);
+
+impl Fields for Members<'_> {
+    fn field(&self, path: &[String]) -> Option<Found<'_>> {
+        let it = self.0;
+        let nanos = |at: ringback_model::Timestamp| Found::Instant(i128::from(at.as_micros()) * 1_000);
+        let [name] = path else { return walk(&it.fields, path) };
+        Some(match name.as_str() {
+            "id" => Found::Text(it.id.as_str()),
+            "type" => Found::Text(it.type_name.as_str()),
+            "tenant" => Found::Text(it.tenant.as_str()),
+            "status" => Found::Text(it.status.as_str()),
+            "version" => Found::Integer(i128::from(it.version)),
+            "created_at" => nanos(it.created_at),
+            "updated_at" => nanos(it.updated_at),
+            _ => return walk(&it.fields, path),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -77,18 +77,22 @@ impl Ctx {
     }
 }
 
+impl From<KeyProblem> for WhyNot {
+    fn from(it: KeyProblem) -> Self {
+        match it {
+            KeyProblem::NotAKey => Self::Malformed,
+            KeyProblem::Mistyped => Self::Mistyped,
+        }
+    }
+}
+
 impl Service {
     /// Who holds this key.
     ///
     /// # Errors
     /// `Unauthenticated`, with the reason.
     pub fn authenticate(&self, key_text: &str) -> Result<Caller, Error> {
-        let (id, secret) = keys::parse(key_text).map_err(|it| {
-            Error::Unauthenticated(match it {
-                KeyProblem::NotAKey => WhyNot::Malformed,
-                KeyProblem::Mistyped => WhyNot::Mistyped,
-            })
-        })?;
+        let (id, secret) = keys::parse(key_text).map_err(|it| Error::Unauthenticated(it.into()))?;
         let unknown = Error::Unauthenticated(WhyNot::Unknown);
         let Some(key) = self.registry().keys.get(&id).cloned() else { return Err(unknown) };
         if !keys::matches(&self.inner.secrets.pepper, id, secret, &key.digest) {

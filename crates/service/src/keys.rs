@@ -115,36 +115,52 @@ impl Service {
         KeyWritten { key: Key { id, role, tenant, scopes, description, expires_at, created_at: now, digest }, text: made.text }
     }
 
-    /// Makes the first operator key when there is no key at all, out of `given` if it is one.
-    /// Answers the key's text when it was made here and now.
+    /// Makes the first operator key when there is no key at all. `keep` puts its text
+    /// where the operator finds it, before the key is stored: a crash in between
+    /// leaves a text without a key, and the next start makes another.
     ///
     /// # Errors
-    /// `Unauthenticated` when `given` is not a key; the store's errors.
-    pub async fn first_key(&self, given: Option<&str>) -> Result<Option<String>, Error> {
-        let now = self.now();
-        if !self.registry().keys.is_empty() && given.is_none() {
+    /// `Internal` with what `keep` said; the store's errors.
+    pub async fn first_key(&self, keep: impl FnOnce(&str) -> Result<(), String>) -> Result<Option<String>, Error> {
+        if !self.registry().keys.is_empty() {
             return Ok(None);
         }
-        let written = match given {
-            None => self.fresh_key(Role::Operator, None, Scopes::of_role(Role::Operator), "first operator key".into(), None, now),
-            Some(text) => {
-                let (id, secret) = keys::parse(text).map_err(|_| Error::Unauthenticated(crate::WhyNot::Malformed))?;
-                let digest = keys::digest(&self.inner.secrets.pepper, id, secret);
-                if self.registry().keys.get(&id).is_some_and(|it| it.digest == digest) {
-                    return Ok(None);
-                }
-                let scopes = Scopes::of_role(Role::Operator);
-                let description = "given by RINGBACK_OPERATOR_KEY".into();
-                let key = Key { id, role: Role::Operator, tenant: None, scopes, description, expires_at: None, created_at: now, digest };
-                KeyWritten { key, text: text.into() }
-            }
-        };
-        let mut set = ChangeSet::new(TenantId::default_tenant(), now);
-        set.changes.push(Change::Key { key: Box::new(written.key.clone()) });
-        set.audit = Some(AuditEntry { actor: None, action: "key.create", object: written.key.id.to_string() });
-        self.inner.store.commit(set).await?;
-        self.registry_mut().keys.insert(written.key.id, written.key);
+        let scopes = Scopes::of_role(Role::Operator);
+        let written = self.fresh_key(Role::Operator, None, scopes, "first operator key".into(), None, self.now());
+        keep(&written.text).map_err(Error::Internal)?;
+        self.store_key_of_server(written.key).await?;
         Ok(Some(written.text))
+    }
+
+    /// Makes `text` an operator's key, unless it is one already.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when `text` is no key; the store's errors.
+    pub async fn accept_operator_key(&self, text: &str) -> Result<(), Error> {
+        let (id, secret) = keys::parse(text).map_err(|it| Error::Unauthenticated(it.into()))?;
+        if self.registry().keys.get(&id).is_some_and(|it| keys::matches(&self.inner.secrets.pepper, id, secret, &it.digest)) {
+            return Ok(());
+        }
+        let key = Key {
+            id,
+            role: Role::Operator,
+            tenant: None,
+            scopes: Scopes::of_role(Role::Operator),
+            description: "given at the start".into(),
+            expires_at: None,
+            created_at: self.now(),
+            digest: keys::digest(&self.inner.secrets.pepper, id, secret),
+        };
+        self.store_key_of_server(key).await
+    }
+
+    async fn store_key_of_server(&self, key: Key) -> Result<(), Error> {
+        let mut set = ChangeSet::new(TenantId::default_tenant(), key.created_at);
+        set.changes.push(Change::Key { key: Box::new(key.clone()) });
+        set.audit = Some(AuditEntry { actor: None, action: "key.create", object: key.id.to_string() });
+        self.inner.store.commit(set).await?;
+        self.registry_mut().keys.insert(key.id, key);
+        Ok(())
     }
 
     /// Removes a key; it is refused from the next request on.

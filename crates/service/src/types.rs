@@ -3,6 +3,7 @@
 use crate::{
     Ctx, Error, Outcome, Service, StartError, Write,
     idempotency::Decision,
+    page::Page,
     resources::IfMatch,
 };
 use ringback_engine::{
@@ -106,6 +107,20 @@ impl Service {
     #[must_use]
     pub fn types(&self) -> Types {
         self.registry().types.clone()
+    }
+
+    /// Types in order of name: those whose resources the caller may read.
+    ///
+    /// # Errors
+    /// `CursorMismatch`.
+    pub fn types_page(&self, ctx: &Ctx, limit: usize, after: Option<&str>) -> Result<Page<Arc<ServedType>>, Error> {
+        let after = self.id_cursor(ctx, "types", after)?;
+        let all = self.types().list();
+        let rows = all.into_iter().filter(|it| {
+            let decl = &it.compiled.decl;
+            ctx.authority().covers(decl.access.read) && after.as_deref().is_none_or(|at| decl.name.as_str() > at)
+        });
+        Ok(self.id_page(ctx, "types", rows, limit, |it| it.compiled.decl.name.to_string()))
     }
 
     /// Makes or replaces a type.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use standardwebhooks::Webhook;
 
 fn vectors() -> Vec<Value> {
-    serde_json::from_str(include_str!("../vectors/v1.json")).unwrap()
+    serde_json::from_str(include_str!("../vectors/v1.json")).unwrap_or_else(|it| panic!("{it}"))
 }
 
 fn text<'a>(vector: &'a Value, name: &str) -> &'a str {

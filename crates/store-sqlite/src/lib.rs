@@ -22,6 +22,8 @@ mod resources;
 mod sql;
 mod subscriptions;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use crate::{

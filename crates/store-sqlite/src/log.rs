@@ -32,6 +32,14 @@ macro_rules! events {
     };
 }
 
+pub(crate) const EVENTS_AFTER_ALL: &str = events!("WHERE seq > ?1 AND ?2 IS NULL ORDER BY seq");
+pub(crate) const EVENTS_AFTER_TENANT: &str = events!("WHERE sequence > ?1 AND tenant = ?2 ORDER BY sequence");
+/// Sorted by row id out of the index alone, then looked up one by one: no row is read only to be sorted.
+pub(crate) const SUBJECT_ALL: &str =
+    events!("WHERE seq IN (SELECT seq FROM events WHERE subject = ?1 AND seq > ?2 AND ?3 IS NULL) ORDER BY seq");
+pub(crate) const SUBJECT_TENANT: &str = events!("WHERE subject = ?1 AND sequence > ?2 AND tenant = ?3 ORDER BY sequence");
+pub(crate) const OF_VERSION: &str = events!("WHERE subject = ?1 AND tenant = ?2 AND version = ?3 ORDER BY sequence LIMIT 1");
+
 #[async_trait]
 impl Log for SqliteStore {
     async fn commit(&self, set: ChangeSet) -> Result<Committed, CommitError> {
@@ -108,10 +116,7 @@ impl Log for SqliteStore {
         let (tenant, subject) = (tenant.clone(), subject.clone());
         self.readers
             .read(move |it| match it.tenant_no(&tenant)? {
-                Some(no) => it.event(
-                    events!("WHERE subject = ?1 AND tenant = ?2 AND version = ?3 ORDER BY sequence LIMIT 1"),
-                    params![subject.as_str(), no, version.cast_signed()],
-                ),
+                Some(no) => it.event(OF_VERSION, params![subject.as_str(), no, version.cast_signed()]),
                 None => Ok(None),
             })
             .await
@@ -203,8 +208,8 @@ impl Reading {
 
     fn events_after(&self, scope: &Scope, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, Fault> {
         let (sql, no) = match self.numbered(scope)? {
-            Numbered::All => (events!("WHERE seq > ?1 AND ?2 IS NULL ORDER BY seq"), None),
-            Numbered::Tenant(no) => (events!("WHERE sequence > ?1 AND tenant = ?2 ORDER BY sequence"), Some(no)),
+            Numbered::All => (EVENTS_AFTER_ALL, None),
+            Numbered::Tenant(no) => (EVENTS_AFTER_TENANT, Some(no)),
             Numbered::Nobody => return Ok(Vec::new()),
         };
         let mut statement = self.conn.prepare_cached(sql)?;
@@ -229,12 +234,8 @@ impl Reading {
 
     fn events_of_subject(&self, scope: &Scope, subject: &Subject, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, Fault> {
         let (sql, no) = match self.numbered(scope)? {
-            // Sorted by row id out of the index alone, then looked up one by one: the rows are not read to be sorted.
-            Numbered::All => (
-                events!("WHERE seq IN (SELECT seq FROM events WHERE subject = ?1 AND seq > ?2 AND ?3 IS NULL) ORDER BY seq"),
-                None,
-            ),
-            Numbered::Tenant(no) => (events!("WHERE subject = ?1 AND sequence > ?2 AND tenant = ?3 ORDER BY sequence"), Some(no)),
+            Numbered::All => (SUBJECT_ALL, None),
+            Numbered::Tenant(no) => (SUBJECT_TENANT, Some(no)),
             Numbered::Nobody => return Ok(Vec::new()),
         };
         let mut statement = self.conn.prepare_cached(sql)?;

@@ -19,6 +19,11 @@ use rusqlite::{Row, ToSql, params, types::Value as SqlValue};
 use serde_json::Value;
 
 const COLUMNS: &str = "id, status, version, created_at, updated_at, since, deleted, timer_due_at, timer_transition, fields";
+pub(crate) const COUNT: &str = "SELECT count(*) FROM resources WHERE type = ?1 AND deleted = 0";
+pub(crate) const DUE: &str = "SELECT t.id, r.type, r.id, r.timer_due_at, r.timer_transition
+    FROM resources r JOIN tenant_nos t ON t.no = r.tenant WHERE r.timer_due_at <= ?1
+    ORDER BY r.timer_due_at, t.id, r.type, r.id LIMIT ?2";
+pub(crate) const NEXT: &str = "SELECT min(timer_due_at) FROM resources WHERE timer_due_at IS NOT NULL";
 
 #[async_trait]
 impl Resources for SqliteStore {
@@ -44,7 +49,7 @@ impl Resources for SqliteStore {
         let type_name = type_name.clone();
         self.readers
             .read(move |it| {
-                let count = it.one("SELECT count(*) FROM resources WHERE type = ?1 AND deleted = 0", [type_name.as_str()], |row| {
+                let count = it.one(COUNT, [type_name.as_str()], |row| {
                     Columns::of("resources", row).u64()
                 })?;
                 Ok(count.unwrap_or(0))
@@ -63,9 +68,7 @@ impl Resources for SqliteStore {
         self.readers
             .read(move |it| {
                 it.all(
-                    "SELECT t.id, r.type, r.id, r.timer_due_at, r.timer_transition
-                     FROM resources r JOIN tenant_nos t ON t.no = r.tenant WHERE r.timer_due_at <= ?1
-                     ORDER BY r.timer_due_at, t.id, r.type, r.id LIMIT ?2",
+                    DUE,
                     params![now.as_micros(), limit],
                     |row| {
                         let mut it = Columns::of("resources", row);
@@ -84,7 +87,7 @@ impl Resources for SqliteStore {
     async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
         self.readers
             .read(|it| {
-                let found = it.one("SELECT min(timer_due_at) FROM resources WHERE timer_due_at IS NOT NULL", [], |row| {
+                let found = it.one(NEXT, [], |row| {
                     Columns::of("resources", row).time_opt()
                 })?;
                 Ok(found.flatten())
@@ -158,7 +161,7 @@ impl Reading {
 }
 
 /// The SELECT of a list without its LIMIT, and its values. It may find more than belongs to the list, never less.
-fn list_sql(query: &ResourceQuery, tenant: i64) -> (String, Vec<SqlValue>) {
+pub(crate) fn list_sql(query: &ResourceQuery, tenant: i64) -> (String, Vec<SqlValue>) {
     // The type and `deleted = 0` are literals: that's how SQLite sees that the partial indexes serve.
     let mut sql = format!("SELECT {COLUMNS} FROM resources WHERE type = '{}' AND deleted = 0 AND tenant = ?1", query.type_name);
     let mut values = vec![SqlValue::Integer(tenant)];

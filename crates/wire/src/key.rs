@@ -101,7 +101,8 @@ impl NewKey {
                 &format!("A key of role `{}` has no tenant of its own: its requests name one. Leave `tenant` out.", role.as_str()),
             ));
         }
-        let scopes = it.list("scopes", "a list of scopes", (1, Scope::ALL.len()), |value, at, problems| scope(value, at, role, problems), problems);
+        let scopes =
+            it.list("scopes", "a list of scopes", (1, Scope::ALL.len()), |value, at, problems| scope(value, at, role, problems), problems);
         Self {
             role,
             tenant: it.parsed("tenant", read::name(TenantId::parse), problems),
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn scopes_narrow_and_never_widen() {
-        let it = NewKey::read(&json!({"role": "operator", "scopes": ["events:read", "types:write"], "expires_at": "2030-01-01T00:00:00Z"})).unwrap();
+        let it = NewKey::read(&json!({"role": "operator", "scopes": ["events:read", "types:write"], "expires_at": "2030-01-01T00:00:00Z"}))
+            .unwrap();
         assert_eq!(it.scopes.list(), [Scope::EventsRead, Scope::TypesWrite]);
         assert_eq!(refused(json!({"scopes": ["types:write"]})), ["/scopes/0"]);
         assert_eq!(refused(json!({"scopes": []})), ["/scopes"]);

@@ -17,6 +17,7 @@ pub mod key;
 pub mod list;
 pub mod log;
 mod problem;
+mod push_headers;
 pub mod read;
 pub mod sentences;
 pub mod status;

@@ -272,7 +272,10 @@ impl<'v> Object<'v> {
         for (name, value, pointer) in entries {
             let max = limits::METADATA_ENTRY_BYTES_MAX;
             if name.is_empty() || name.len() > max {
-                problems.note(fields::invalid(&pointer, &format!("A name in `metadata` should have 1 to {max} bytes, and has {}.", name.len())));
+                problems.note(fields::invalid(
+                    &pointer,
+                    &format!("A name in `metadata` should have 1 to {max} bytes, and has {}.", name.len()),
+                ));
                 continue;
             }
             match value {
@@ -413,7 +416,8 @@ mod tests {
         assert!(read(Value::Object(entries(50))).is_ok());
         assert!(read(Value::Object(entries(51))).is_err());
         assert!(read(json!({"a": "x".repeat(500)})).is_ok());
-        for bad in [json!({"a": "x".repeat(501)}), json!({"": "x"}), json!({"x".repeat(501): "x"}), json!({"a": 1}), json!([]), json!("x")] {
+        for bad in [json!({"a": "x".repeat(501)}), json!({"": "x"}), json!({"x".repeat(501): "x"}), json!({"a": 1}), json!([]), json!("x")]
+        {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
     }

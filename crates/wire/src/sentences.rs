@@ -45,6 +45,12 @@ pub fn malformed_json(line: usize, column: usize, reason: &str) -> Problem {
     Problem::new(ErrorCode::MalformedJson, format!("The body is not JSON: line {line}, column {column}: {reason}."))
 }
 
+/// A body that ended before its announced end.
+#[must_use]
+pub fn body_broken() -> Problem {
+    Problem::new(ErrorCode::MalformedJson, "The body broke off before its end. Send it again.")
+}
+
 /// A body where one is needed, and nothing was sent.
 #[must_use]
 pub fn body_missing(example: &str) -> Problem {
@@ -55,6 +61,12 @@ pub fn body_missing(example: &str) -> Problem {
 #[must_use]
 pub fn bad_parameter(name: &str, given: &str, expected: &str) -> Problem {
     parameter(name, "invalid", format!("`{name}` should be {expected}, and is `{}`.", shown(given)))
+}
+
+/// A query parameter or header that breaks a rule which `sentence` states whole.
+#[must_use]
+pub fn parameter_refused(name: &str, sentence: &str) -> Problem {
+    parameter(name, "invalid", sentence.to_owned())
 }
 
 /// A query parameter that the route does not have.
@@ -178,8 +190,8 @@ pub fn key_unknown() -> Problem {
 
 /// A key whose time is over.
 #[must_use]
-pub fn key_expired(at: &str) -> Problem {
-    Problem::new(ErrorCode::Unauthenticated, format!("This key expired at {at}. Ask whoever made it for a new one."))
+pub fn key_expired() -> Problem {
+    Problem::new(ErrorCode::Unauthenticated, "This key has expired. Ask whoever made it for a new one.")
 }
 
 /// A key without the scope that the route wants.
@@ -249,20 +261,14 @@ pub fn transition_unknown(type_name: &str, transition: &str, known: &[&str]) -> 
     let have = if known.is_empty() { "It has none.".into() } else { format!("It has: {}.", listed(known)) };
     Problem::new(
         ErrorCode::NotFound,
-        format!(
-            "A {type_name} has no transition `{transition}`.{} {have}",
-            did_you_mean(suggest(&transition, known.iter().copied()))
-        ),
+        format!("A {type_name} has no transition `{transition}`.{} {have}", did_you_mean(suggest(&transition, known.iter().copied()))),
     )
 }
 
 /// A tenant that there is not; they are never made implicitly.
 #[must_use]
 pub fn tenant_unknown(id: &str) -> Problem {
-    Problem::new(
-        ErrorCode::NotFound,
-        format!("There is no tenant `{}`. Tenants are made by operators: `PUT /v1/tenants/<id>`.", shown(id)),
-    )
+    Problem::new(ErrorCode::NotFound, format!("There is no tenant `{}`. Tenants are made by operators: `PUT /v1/tenants/<id>`.", shown(id)))
 }
 
 /// A method that the route does not have.
@@ -296,10 +302,7 @@ pub fn payload_too_large(bytes_max: usize) -> Problem {
 /// A URL above the limit.
 #[must_use]
 pub fn uri_too_long() -> Problem {
-    Problem::new(
-        ErrorCode::UriTooLong,
-        format!("The URL is longer than {} bytes. Ask for less at a time.", limits::URI_BYTES_MAX),
-    )
+    Problem::new(ErrorCode::UriTooLong, format!("The URL is longer than {} bytes. Ask for less at a time.", limits::URI_BYTES_MAX))
 }
 
 /// A body of another media type.
@@ -335,17 +338,14 @@ pub fn transition_not_allowed(type_name: &str, id: &str, status: &str, requested
     .with("allowed", possible_now.to_vec())
 }
 
-/// A guard that does not hold.
+/// A guard that does not hold; `why` is a clause such as "self.amount is 1999", or empty.
 #[must_use]
-pub fn guard_failed(type_name: &str, id: &str, status: &str, requested: &str, guard: &str) -> Problem {
+pub fn guard_failed(type_name: &str, id: &str, requested: &str, guard: &str, why: &str) -> Problem {
+    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
     Problem::new(
         ErrorCode::GuardFailed,
-        format!(
-            "{} {id} can't take `{requested}` with this input: `{guard}` doesn't hold. Read it again and send an input that fits.",
-            capital(type_name)
-        ),
+        format!("{} {id} can't take `{requested}` so: `{guard}` doesn't hold{why}. Send an input that fits.", capital(type_name)),
     )
-    .with("current_status", status)
     .with("requested", requested)
 }
 
@@ -372,19 +372,13 @@ pub fn event_key_taken(key: &str, event: &str) -> Problem {
 /// The same publisher's key twice in one request.
 #[must_use]
 pub fn event_key_repeated(key: &str) -> Problem {
-    Problem::new(
-        ErrorCode::AlreadyExists,
-        format!("The key `{}` is in this request twice. Give each event its own.", shown(key)),
-    )
+    Problem::new(ErrorCode::AlreadyExists, format!("The key `{}` is in this request twice. Give each event its own.", shown(key)))
 }
 
-/// Somebody else was faster, again and again.
+/// Something else stands in the way; `sentence` is whole and says what to do.
 #[must_use]
-pub fn conflict(noun: &str, id: &str) -> Problem {
-    Problem::new(
-        ErrorCode::Conflict,
-        format!("{} {id} was changed by somebody else meanwhile. Read it again and repeat the request.", capital(noun)),
-    )
+pub fn conflict(sentence: &str) -> Problem {
+    Problem::new(ErrorCode::Conflict, sentence)
 }
 
 /// Something that others depend on; `why` completes "because …".
@@ -427,8 +421,11 @@ pub fn subscription_not_active(id: &str, state: &str) -> Problem {
 /// As many as there may be; `what` is a plural such as "subscriptions of a tenant".
 #[must_use]
 pub fn limit_reached(what: &str, max: usize) -> Problem {
-    Problem::new(ErrorCode::LimitReached, format!("There are {max} {what} already, and there may not be more. Delete some that aren't needed."))
-        .with("limit", max)
+    Problem::new(
+        ErrorCode::LimitReached,
+        format!("There are {max} {what} already, and there may not be more. Delete some that aren't needed."),
+    )
+    .with("limit", max)
 }
 
 /// The first request under the key has not been answered.
@@ -477,7 +474,10 @@ pub fn log_truncated(oldest: &str) -> Problem {
 pub fn precondition_failed(noun: &str, id: &str, etag: &str, current: Value) -> Problem {
     Problem::new(
         ErrorCode::PreconditionFailed,
-        format!("{} {id} has been changed: its ETag is {etag} now. Look at `current` and repeat the request with that ETag.", capital(noun)),
+        format!(
+            "{} {id} has been changed: its ETag is {etag} now. Look at `current` and repeat the request with that ETag.",
+            capital(noun)
+        ),
     )
     .with("current", current)
     .with("etag", etag)
@@ -522,7 +522,7 @@ pub fn fields_refused(errors: Vec<FieldProblem>) -> Problem {
     let first = errors.first().map_or("The body breaks its rules.", |it| it.detail.as_str());
     let detail = match errors.len() {
         0 | 1 => first.to_owned(),
-        count => format!("{first} (There are {count} such problems; `errors` lists them.)"),
+        count => format!("{first} ({count} problems in all; `errors` lists them.)"),
     };
     let mut problem = Problem::new(code, detail);
     problem.errors = errors;
@@ -604,7 +604,8 @@ pub fn internal() -> Problem {
 /// More to do than can be done.
 #[must_use]
 pub fn overloaded() -> Problem {
-    Problem::new(ErrorCode::Overloaded, "The server has more to write than it can; nothing was stored. Send it again in a moment.").retry_after(1)
+    Problem::new(ErrorCode::Overloaded, "The server has more to write than it can; nothing was stored. Send it again in a moment.")
+        .retry_after(1)
 }
 
 /// The server is going away.

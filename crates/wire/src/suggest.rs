@@ -1,13 +1,18 @@
 //! "Did you mean …?"
 
 /// The candidate that a mistyped `word` most likely meant, if any is near:
-/// at most one change in three characters, and at most three in all.
+/// at most one change in three characters, and at most three in all, or its
+/// beginning of at least four (`timeout` for `timeout_ms`).
 #[must_use]
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(64).flat_map(char::to_lowercase).collect();
     candidates
         .into_iter()
-        .map(|it| (distance(&word, &it.chars().flat_map(char::to_lowercase).collect::<Vec<_>>()), it))
+        .map(|it| {
+            let candidate: Vec<char> = it.chars().flat_map(char::to_lowercase).collect();
+            let begun = word.len() >= 4 && candidate.starts_with(&word);
+            (if begun { 1 } else { distance(&word, &candidate) }, it)
+        })
         .filter(|(changes, it)| *changes <= (it.chars().count().min(word.len()) / 3).clamp(1, 3))
         .min_by_key(|(changes, _)| *changes)
         .map(|(_, it)| it)
@@ -54,5 +59,8 @@ mod tests {
         check("x", None);
         check("", None);
         check("wat", Some("wait"));
+        check("payment", Some("payment.completed"));
+        check("subj", Some("subject"));
+        check("sub", None);
     }
 }

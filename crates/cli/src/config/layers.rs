@@ -57,7 +57,11 @@ pub(crate) struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.key.is_empty() { write!(f, "{}: {}", self.from, self.detail) } else { write!(f, "{} ({}): {}", self.key, self.from, self.detail) }
+        if self.key.is_empty() {
+            write!(f, "{}: {}", self.from, self.detail)
+        } else {
+            write!(f, "{} ({}): {}", self.key, self.from, self.detail)
+        }
     }
 }
 
@@ -129,7 +133,9 @@ pub(crate) fn read_layers(flags: &Flags, env: &BTreeMap<String, String>, dir: &P
 
 fn read_file(path: &Path, must_exist: bool) -> Result<Dict, String> {
     match std::fs::metadata(path) {
-        Ok(it) if it.len() > FILE_BYTES_MAX => return Err(format!("it is larger than {FILE_BYTES_MAX} bytes, so it can't be a configuration file")),
+        Ok(it) if it.len() > FILE_BYTES_MAX => {
+            return Err(format!("it is larger than {FILE_BYTES_MAX} bytes, so it can't be a configuration file"));
+        }
         Err(it) if it.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(Dict::new()),
         Err(it) => return Err(format!("it can't be read: {it}")),
         Ok(_) => {}
@@ -141,7 +147,14 @@ fn read_file(path: &Path, must_exist: bool) -> Result<Dict, String> {
 
 fn flag_values(flags: &Flags) -> Dict {
     let Flags { data, listen, config: _, types, public_url, key_file, dev, lock_wait } = flags;
-    let texts = [("data", data), ("listen", listen), ("types", types), ("public_url", public_url), ("key_file", key_file), ("lock_wait", lock_wait)];
+    let texts = [
+        ("data", data),
+        ("listen", listen),
+        ("types", types),
+        ("public_url", public_url),
+        ("key_file", key_file),
+        ("lock_wait", lock_wait),
+    ];
     let mut values: Dict = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.as_deref()?.into()))).collect();
     if *dev {
         values.insert("dev".into(), true.into());
@@ -178,7 +191,8 @@ fn unknown(prefix: &str, values: &Dict, complain: &mut dyn FnMut(String, String)
             _ if !inside.is_empty() => complain(key, format!("this is a section, not a setting; it has {}", inside.join(", "))),
             _ => {
                 let meant = nearest(&key, SETTINGS.iter().map(|(it, _)| *it));
-                let hint = meant.map_or_else(|| "`ringback config show` lists all of them".to_owned(), |it| format!("did you mean `{it}`?"));
+                let hint =
+                    meant.map_or_else(|| "`ringback config show` lists all of them".to_owned(), |it| format!("did you mean `{it}`?"));
                 complain(key, format!("there is no such setting; {hint}"));
             }
         }

@@ -106,6 +106,21 @@ pub(crate) fn product(value: &Value) -> Result<String, String> {
     }
 }
 
+/// Directives of a log filter: `info`, or `info,ringback_egress=debug`.
+pub(crate) fn log_filter(value: &Value) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let text = text(value)?;
+    let directive = |it: &str| match it.trim().split_once('=') {
+        Some((target, level)) => !target.is_empty() && LEVELS.contains(&level),
+        None => LEVELS.contains(&it.trim()),
+    };
+    if text.split(',').all(directive) {
+        Ok(text)
+    } else {
+        Err(format!("`{text}` is not a log filter; write error, warn, info, debug or trace, or for instance info,ringback_egress=debug"))
+    }
+}
+
 /// A list, or text with commas.
 fn list(value: &Value) -> Result<Vec<String>, String> {
     let items = match value {
@@ -135,7 +150,9 @@ pub(crate) fn nameservers(value: &Value) -> Result<Vec<SocketAddr>, String> {
         .iter()
         .map(|it| {
             let address = it.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
-            it.parse::<SocketAddr>().or(address).map_err(|_| format!("`{it}` is not the address of a name server; write for instance 10.0.0.2 or 10.0.0.2:5353"))
+            it.parse::<SocketAddr>()
+                .or(address)
+                .map_err(|_| format!("`{it}` is not the address of a name server; write for instance 10.0.0.2 or 10.0.0.2:5353"))
         })
         .collect()
 }
@@ -185,7 +202,11 @@ fn net_of(text: &str) -> Result<IpNet, String> {
     let wrong = || format!("`{text}` is not a network; write for instance 10.2.0.0/16 or 10.2.0.7");
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| wrong())?;
     // 10.2.0.7/16 is more often a slip than a wish, and a slip here opens doors.
-    if net == net.trunc() { Ok(net) } else { Err(format!("`{text}` names one address and a whole network; write {} or {}/{}", net.trunc(), net.addr(), net.max_prefix_len())) }
+    if net == net.trunc() {
+        Ok(net)
+    } else {
+        Err(format!("`{text}` names one address and a whole network; write {} or {}/{}", net.trunc(), net.addr(), net.max_prefix_len()))
+    }
 }
 
 fn name_of(text: &str) -> Result<String, String> {

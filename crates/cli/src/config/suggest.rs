@@ -47,7 +47,9 @@ mod tests {
     #[test]
     fn near_names_are_suggested_and_far_ones_are_not() {
         let all = ["listen", "limits.waiters", "egress.ports", "data"];
-        for (typed, meant) in [("lisen", Some("listen")), ("waiters", Some("limits.waiters")), ("egress.port", Some("egress.ports")), ("colour", None)] {
+        for (typed, meant) in
+            [("lisen", Some("listen")), ("waiters", Some("limits.waiters")), ("egress.port", Some("egress.ports")), ("colour", None)]
+        {
             assert_eq!(nearest(typed, all), meant, "{typed}");
         }
     }

@@ -29,7 +29,8 @@ fn bad(file: &str, env: &[(&str, &str)], want: Expect) {
 
 #[test]
 fn without_anything_said_the_defaults_hold() {
-    let it = loaded("", &[("PATH", "/bin"), ("RINGBACK_URL", "x"), ("RINGBACK_KEY", "y"), ("RINGBACK_OPERATOR_KEY", "z")], Flags::default());
+    let it =
+        loaded("", &[("PATH", "/bin"), ("RINGBACK_URL", "x"), ("RINGBACK_KEY", "y"), ("RINGBACK_OPERATOR_KEY", "z")], Flags::default());
     assert_eq!(it.problems, []);
     let shown: Vec<_> = it.shown.iter().map(|it| format!("{} = {} ({})", it.key, it.value, it.from)).collect();
     expect![[r#"
@@ -42,6 +43,7 @@ fn without_anything_said_the_defaults_hold() {
         lock_wait = "0s" (default)
         shutdown_grace = "25s" (default)
         log.format = "auto" (default)
+        log.filter = "info" (default)
         egress.ports = [] (default)
         egress.nameservers = [] (default)
         egress.allow = [] (default)
@@ -147,7 +149,7 @@ fn unknown_names_are_refused_with_a_suggestion() {
             colour (file ringback.toml): there is no such setting; `ringback config show` lists all of them
             egress.port (file ringback.toml): there is no such setting; did you mean `egress.ports`?
             lisen (file ringback.toml): there is no such setting; did you mean `listen`?
-            log (file ringback.toml): this is a section, not a setting; it has log.format
+            log (file ringback.toml): this is a section, not a setting; it has log.format, log.filter
             waiters (file ringback.toml): there is no such setting; did you mean `limits.waiters`?"#]],
     );
     bad(
@@ -156,7 +158,8 @@ fn unknown_names_are_refused_with_a_suggestion() {
         expect![[r#"
             delivery.slot (env RINGBACK_DELIVERY__SLOT): there is no such setting; did you mean `delivery.slots`?
             listn (env RINGBACK_LISTN): there is no such setting; did you mean `listen`?
-            log (env RINGBACK_LOG): this is a section, not a setting; it has log.format"#]],
+            log (env RINGBACK_LOG): this is a section, not a setting; it has log.format, log.filter
+            data (env RINGBACK_DATA): this is one value, not a list or a section"#]],
     );
 }
 
@@ -171,6 +174,7 @@ fn values_out_of_bounds_are_refused_all_at_once() {
         lock_wait = "2h"
         shutdown_grace = "26s"
         log.format = "xml"
+        log.filter = "loud"
         egress.ports = [0]
         egress.nameservers = ["dns.example.com"]
         delivery.slots = 0
@@ -186,6 +190,7 @@ fn values_out_of_bounds_are_refused_all_at_once() {
             lock_wait (file ringback.toml): 2h is not between 0s and 10m
             shutdown_grace (file ringback.toml): 26s is not between 1s and 25s
             log.format (file ringback.toml): `xml` is none of auto, text, json
+            log.filter (file ringback.toml): `loud` is not a log filter; write error, warn, info, debug or trace, or for instance info,ringback_egress=debug
             egress.ports (file ringback.toml): `0` is not a port from 1 to 65535
             egress.nameservers (file ringback.toml): `dns.example.com` is not the address of a name server; write for instance 10.0.0.2 or 10.0.0.2:5353
             delivery.slots (file ringback.toml): `0` is not a whole number from 1 to 65536
@@ -204,20 +209,56 @@ fn credentials_in_a_public_url_are_not_repeated() {
 #[test]
 fn rules_of_the_way_out_are_checked_one_by_one() {
     let rule = |text: &str, want: Expect| bad(&format!("[[egress.allow]]\nname = 'ok'\n[[egress.allow]]\n{text}\n"), &[], want);
-    rule("net = '10.2.0.7/16'", expect!["egress.allow (file ringback.toml): rule 2: `10.2.0.7/16` names one address and a whole network; write 10.2.0.0/16 or 10.2.0.7/32"]);
-    rule("net = 'x'", expect!["egress.allow (file ringback.toml): rule 2: `x` is not a network; write for instance 10.2.0.0/16 or 10.2.0.7"]);
+    rule(
+        "net = '10.2.0.7/16'",
+        expect![
+            "egress.allow (file ringback.toml): rule 2: `10.2.0.7/16` names one address and a whole network; write 10.2.0.0/16 or 10.2.0.7/32"
+        ],
+    );
+    rule(
+        "net = 'x'",
+        expect!["egress.allow (file ringback.toml): rule 2: `x` is not a network; write for instance 10.2.0.0/16 or 10.2.0.7"],
+    );
     rule("http = true", expect!["egress.allow (file ringback.toml): rule 2: exactly one of `net` and `name` says where to"]);
-    rule("name = 'http://x'", expect!["egress.allow (file ringback.toml): rule 2: `http://x` is not a host name; a scheme, port or address doesn't belong here"]);
-    rule("name = 'x'\nport = [1]", expect!["egress.allow (file ringback.toml): rule 2: there is no `port` in a rule; did you mean `ports`?"]);
+    rule(
+        "name = 'http://x'",
+        expect!["egress.allow (file ringback.toml): rule 2: `http://x` is not a host name; a scheme, port or address doesn't belong here"],
+    );
+    rule(
+        "name = 'x'\nport = [1]",
+        expect!["egress.allow (file ringback.toml): rule 2: there is no `port` in a rule; did you mean `ports`?"],
+    );
     rule("name = 'x'\nfor = 'all'", expect!["egress.allow (file ringback.toml): rule 2: `for` is `operator` or `tenant`, not `all`"]);
-    bad("", &[("RINGBACK_EGRESS__ALLOW", "10.0.0.0/8")], expect![[r#"egress.allow (env RINGBACK_EGRESS__ALLOW): write it as tables in the file: [[egress.allow]] with net = "10.2.0.0/16" or name = "ledger.svc""#]]);
+    bad(
+        "",
+        &[("RINGBACK_EGRESS__ALLOW", "10.0.0.0/8")],
+        expect![[
+            r#"egress.allow (env RINGBACK_EGRESS__ALLOW): write it as tables in the file: [[egress.allow]] with net = "10.2.0.0/16" or name = "ledger.svc""#
+        ]],
+    );
 }
 
 #[test]
 fn settings_must_fit_together() {
-    bad("data = '/var/lib/rb'\nkey_file = '/var/lib/rb/key'", &[], expect!["key_file (file ringback.toml): `/var/lib/rb/key` lies inside the data directory, so every backup would hold the key to itself; put it beside"]);
-    bad("data = '/'", &[], expect!["data (file ringback.toml): `/` has no name of its own to put a key file beside; write the directory's name, or set key_file"]);
-    bad("dev = true\nlisten = '0.0.0.0:7464'", &[], expect!["listen (file ringback.toml): with --dev only this machine may call: listen on 127.0.0.1:7464 or leave --dev away"]);
+    bad(
+        "data = '/var/lib/rb'\nkey_file = '/var/lib/rb/key'",
+        &[],
+        expect![
+            "key_file (file ringback.toml): `/var/lib/rb/key` lies inside the data directory, so every backup would hold the key to itself; put it beside"
+        ],
+    );
+    bad(
+        "data = '/'",
+        &[],
+        expect![
+            "data (file ringback.toml): `/` has no name of its own to put a key file beside; write the directory's name, or set key_file"
+        ],
+    );
+    bad(
+        "dev = true\nlisten = '0.0.0.0:7464'",
+        &[],
+        expect!["listen (file ringback.toml): with --dev only this machine may call: listen on 127.0.0.1:7464 or leave --dev away"],
+    );
 }
 
 #[test]
@@ -231,7 +272,8 @@ fn a_file_that_was_named_must_be_there_and_readable() {
 #[test]
 fn client_verbs_find_the_directory_of_serve() {
     let dir = tempfile::tempdir().expect("a directory");
-    let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>();
+    let env =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>();
     assert_eq!(data_dir(None, &env(&[]), dir.path()), PathBuf::from(DATA_DEFAULT));
     std::fs::write(dir.path().join("ringback.toml"), "data = 'from-file'\ntypo = 1\n").expect("a file");
     assert_eq!(data_dir(None, &env(&[]), dir.path()), PathBuf::from("from-file"));

@@ -41,7 +41,8 @@ use std::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Mutex, watch},
+    sync::{Mutex, oneshot, watch},
+    task::JoinSet,
     time::MissedTickBehavior,
 };
 
@@ -86,75 +87,77 @@ pub(crate) async fn run(args: DemoArgs) -> ExitCode {
     }
 }
 
-/// From the first start to the table; true if every promise was kept.
+/// From the first start to the last clean-up; true if every promise was kept.
 async fn play(plan: Plan, plain: bool) -> Result<bool, Box<dyn Error>> {
-    let mut interrupts = Interrupts::listen()?;
-    // Dropped in reverse: the server is dead before its directory goes.
+    let interrupts = Interrupts::listen()?;
     let home = Home::make()?;
-    let server = Server::launch(&home).await?;
-    let stage = Stage::set(plan, server.address(), server.operator_key()?).await?;
-    let server = Arc::new(Mutex::new(server));
-
-    let (end, ended) = watch::channel(false);
-    let writing = tokio::spawn(Arc::clone(&stage.writer).run(plan.rate));
-    let mut script = tokio::spawn(script(Arc::clone(&stage), Arc::clone(&server), ended.clone()));
-    let mut onlooker = Onlooker::new(plain, &stage);
-
-    let verdict = {
-        let show = async {
-            write_until_the_end(&stage, ended).await;
-            let wrote_for = stage.elapsed();
-            stage.set_draining();
-            // The neighbour must have light again, and the server be up, before anything can drain.
-            let scripted = (&mut script).await;
-            let verdict = stage.drain().await;
-            (scripted, verdict, wrote_for)
-        };
-        tokio::pin!(show);
-        let mut ticks = tokio::time::interval(DRAW_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            tokio::select! {
-                biased;
-                () = interrupts.next() => {
-                    if end.send_replace(true) {
-                        break None;
-                    }
-                }
-                shown = &mut show => break Some(shown),
-                _ = ticks.tick() => {
-                    stage.sample();
-                    onlooker.look(&stage)?;
-                }
-            }
-        }
-    };
-    writing.abort();
-    script.abort();
-
-    let result = match verdict {
-        Some((scripted, verdict, wrote_for)) => {
-            match scripted {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => stage.complain(why.to_string()),
-                Err(_) => stage.complain("the script of the demo broke off".to_owned()),
-            }
-            let table = stage.table(&verdict, wrote_for);
-            onlooker.leave(&stage.view())?;
-            let colour = !plain && io::stdout().is_terminal() && colours_wanted();
-            let mut out = io::stdout().lock();
-            for line in table::lines(&table) {
-                writeln!(out, "{}", line.show(colour))?;
-            }
-            out.flush()?;
-            Ok(table.outcome.good())
-        }
-        // Asked to end twice: at once, then, and without a table.
-        None => Ok(false),
-    };
+    let server = Arc::new(Mutex::new(Server::launch(&home).await?));
+    let played = perform(plan, plain, &server, interrupts).await;
+    // The server is dead before its directory goes.
     server.lock().await.kill().await;
     drop(home);
-    result
+    played
+}
+
+/// From the first payment to the table.
+async fn perform(plan: Plan, plain: bool, server: &Arc<Mutex<Server>>, mut interrupts: Interrupts) -> Result<bool, Box<dyn Error>> {
+    let (address, operator_key) = {
+        let server = server.lock().await;
+        (server.address(), server.operator_key()?)
+    };
+    let stage = Stage::set(plan, address, operator_key).await?;
+    let (end, ended) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&stage.writer).run(plan.rate));
+    let (say, scripted) = oneshot::channel();
+    let script = script(Arc::clone(&stage), Arc::clone(server), ended.clone());
+    tasks.spawn(async move {
+        let _ = say.send(script.await);
+    });
+
+    let show = async {
+        write_until_the_end(&stage, ended).await;
+        let wrote_for = stage.elapsed();
+        stage.set_draining();
+        // The neighbour must have light again, and the server be up, before anything can drain.
+        match scripted.await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => stage.complain(why.to_string()),
+            Err(_) => stage.complain("the script of the demo broke off".to_owned()),
+        }
+        (stage.drain().await, wrote_for)
+    };
+    tokio::pin!(show);
+    let mut onlooker = Onlooker::new(plain, &stage);
+    let mut ticks = tokio::time::interval(DRAW_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (verdict, wrote_for) = loop {
+        tokio::select! {
+            biased;
+            () = interrupts.next() => {
+                // Asked to end twice: at once, then, and without a table.
+                if end.send_replace(true) {
+                    return Ok(false);
+                }
+            }
+            shown = &mut show => break shown,
+            _ = ticks.tick() => {
+                stage.sample();
+                onlooker.look(&stage)?;
+            }
+        }
+    };
+    tasks.abort_all();
+
+    onlooker.leave(&stage.view())?;
+    let table = stage.table(&verdict, wrote_for);
+    let colour = !plain && io::stdout().is_terminal() && colours_wanted();
+    let mut out = io::stdout().lock();
+    for line in table::lines(&table) {
+        writeln!(out, "{}", line.show(colour))?;
+    }
+    out.flush()?;
+    Ok(table.outcome.good())
 }
 
 /// Until the time is up, Ctrl-C, or there are enough payments.

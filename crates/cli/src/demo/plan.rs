@@ -50,7 +50,7 @@ impl Plan {
         Ok(Self {
             write,
             rate,
-            mean: (whole / 12).clamp(Duration::from_millis(1_200), Duration::from_millis(2_500)),
+            mean: (whole / 15).clamp(Duration::from_millis(1_500), Duration::from_millis(2_000)),
             dark: (dark_from, dark_from + dark_for),
             kill: whole / 2,
         })
@@ -73,10 +73,7 @@ mod tests {
     #[test]
     fn thirty_seconds_as_everybody_sees_them() {
         let secs = Duration::from_secs;
-        assert_eq!(
-            plan(30),
-            Plan { write: Some(secs(30)), rate: 20.0, mean: Duration::from_millis(2_500), dark: (secs(3), secs(8)), kill: secs(15) }
-        );
+        assert_eq!(plan(30), Plan { write: Some(secs(30)), rate: 20.0, mean: secs(2), dark: (secs(3), secs(8)), kill: secs(15) });
     }
 
     #[test]

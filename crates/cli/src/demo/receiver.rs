@@ -69,3 +69,32 @@ impl Listener for Door {
         self.inner.local_addr()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::http::{Ask, Client, NoAnswer};
+    use axum::routing::get;
+
+    #[tokio::test]
+    async fn both_sides_count_the_same_bytes_and_the_light_goes_off_and_on() {
+        let (asked, answered, light) = (Arc::<Meter>::default(), Arc::<Meter>::default(), Light::default());
+        let app = Router::new().route("/webhook/payment", get(|| async { "here" }));
+        let url = open(app, Arc::clone(&answered), light.clone()).await.expect("a free port");
+        let address = url.trim_start_matches("http://").split('/').next().and_then(|it| it.parse().ok()).expect("an address");
+        let client = Client::anonymous(address, Arc::clone(&asked));
+
+        for _ in 0..3 {
+            assert_eq!(client.ask(Ask::get("/webhook/payment")).await.expect("an answer").body, b"here");
+        }
+        assert_eq!(asked.requests(), 3);
+        assert!(asked.bytes() > 300);
+        assert_eq!(asked.bytes(), answered.bytes());
+
+        light.off();
+        // Neither the connection that it kept nor a fresh one is answered.
+        assert!(matches!(client.ask(Ask::get("/webhook/payment")).await, Err(NoAnswer::Closed)));
+        light.on();
+        assert!(client.ask(Ask::get("/webhook/payment")).await.is_ok_and(|it| it.good()));
+    }
+}

@@ -25,8 +25,10 @@ use std::{
 const VIEW: Duration = Duration::from_secs(60);
 /// The widest picture: beyond, eyes get lost.
 const WIDTH_MAX: usize = 120;
-const NAME: usize = 18;
+const NAME: usize = 19;
 const NUMBERS: usize = 29;
+/// The latest news that are shown; all of it has 24 rows.
+const NEWS: usize = 4;
 
 /// All that the live view shows.
 #[derive(Clone, Debug)]
@@ -61,19 +63,19 @@ pub(super) enum Phase {
     Draining,
 }
 
-impl View {
-    fn axis(&self) -> Axis {
-        match self.write {
-            Some(whole) => Axis { from: Duration::ZERO, to: whole.max(self.elapsed) },
-            None => Axis { from: self.elapsed.saturating_sub(VIEW), to: self.elapsed.max(VIEW) },
-        }
+/// The stretch of time that is in view: all of it, or the last minute of a
+/// demo without an end.
+pub(super) fn axis(elapsed: Duration, write: Option<Duration>) -> Axis {
+    match write {
+        Some(whole) => Axis { from: Duration::ZERO, to: whole.max(elapsed) },
+        None => Axis { from: elapsed.saturating_sub(VIEW), to: elapsed.max(VIEW) },
     }
 }
 
 /// The whole picture, `width` columns wide.
 pub(super) fn picture(view: &View, width: usize) -> Vec<Line> {
     let width = width.min(WIDTH_MAX);
-    let mut lines = vec![Line::new(), title(view, width), Line::new(), payments(view), Line::new()];
+    let mut lines = vec![title(view, width), Line::new(), payments(view), Line::new()];
     lines.extend(timelines(view, width, true));
     lines.push(Line::new());
     lines.push(
@@ -85,14 +87,13 @@ pub(super) fn picture(view: &View, width: usize) -> Vec<Line> {
             .and(Ink::Dim, " · repeated ")
             .and(Ink::Bold, text::count(view.repeated)),
     );
-    if !view.join.is_empty() || !view.news.is_empty() {
-        lines.push(Line::new());
+    lines.push(Line::new());
+    if view.join.is_empty() {
+        for (at, what) in view.news.iter().skip(view.news.len().saturating_sub(NEWS)) {
+            lines.push(Line::new().and(Ink::Dim, format!(" {:>5}  ", text::clock(*at))).and(Ink::Plain, what.clone()));
+        }
     }
     let mut lines: Vec<Line> = lines.into_iter().map(|it| it.cut(width)).collect();
-    let skip = view.news.len().saturating_sub(if view.join.is_empty() { 4 } else { 1 });
-    for (at, what) in view.news.iter().skip(skip) {
-        lines.push(Line::new().and(Ink::Dim, format!(" {:>5}  ", text::clock(*at))).and(Ink::Plain, what.clone()).cut(width));
-    }
     for line in &view.join {
         // Not cut: whoever copies a key needs all of it.
         lines.push(Line::new().and(Ink::Dim, format!(" {line}")));
@@ -130,15 +131,15 @@ fn payments(view: &View) -> Line {
 /// One row a merchant, all on one axis of time; `numbers` beside them.
 pub(super) fn timelines(view: &View, width: usize, numbers: bool) -> Vec<Line> {
     let columns = width.min(WIDTH_MAX).saturating_sub(NAME + if numbers { NUMBERS } else { 1 }).max(10);
-    let axis = view.axis();
-    let mut head = Line::new().left(Ink::Dim, NAME, "").left(Ink::Dim, columns, "how late each learns of an outcome");
+    let axis = axis(view.elapsed, view.write);
+    let mut head = Line::new().left(Ink::Dim, NAME, "").left(Ink::Dim, columns, "how late each usually is");
     if numbers {
         head = head.right(Ink::Dim, 10, "p50").right(Ink::Dim, 10, "requests").right(Ink::Dim, 9, "useless");
     }
     let mut lines = vec![head];
     for (name, glance) in &view.rows {
         let mut line = Line::new().left(Ink::Bold, NAME, &format!(" {name}"));
-        for value in glance.timeline.columns(axis, columns, Fold::Mean) {
+        for value in glance.timeline.columns(axis, columns, Fold::Median) {
             match value {
                 None => line.push(Ink::Dim, " "),
                 Some(micros) => line.push(delay_ink(Duration::from_micros(micros as u64)), block(delay_height(micros))),
@@ -206,10 +207,9 @@ fn marks(view: &View, axis: Axis, columns: usize) -> Line {
     if let Some((at, back_in)) = view.kill
         && let Some(column) = axis.column(at, columns)
     {
-        let label = match back_in {
-            Some(span) => format!("✗ kill -9, back in {:.2} s", span.as_secs_f64()),
-            None => "✗ kill -9".to_owned(),
-        };
+        let short = "✗ kill -9".to_owned();
+        let long = back_in.map(|span| format!("{short}, back in {:.2} s", span.as_secs_f64()));
+        let label = long.filter(|it| column + it.chars().count() <= columns).unwrap_or(short);
         write(column, Ink::Alarm, &label);
     }
     let mut line = Line::new().left(Ink::Dim, NAME, "");
@@ -252,13 +252,15 @@ impl Curtain {
             if row + takes > rows {
                 break;
             }
-            queue!(out, MoveTo(0, row), Clear(ClearType::CurrentLine))?;
+            for wrapped in row..row + takes {
+                queue!(out, MoveTo(0, wrapped), Clear(ClearType::CurrentLine))?;
+            }
             if takes > 1 {
                 queue!(out, EnableLineWrap)?;
             } else {
                 queue!(out, DisableLineWrap)?;
             }
-            queue!(out, Print(line.show(self.colour)))?;
+            queue!(out, MoveTo(0, row), Print(line.show(self.colour)))?;
             row += takes;
         }
         queue!(out, EnableLineWrap)?;
@@ -334,7 +336,8 @@ mod tests {
     }
 
     fn check(view: &View, width: usize, want: &Expect) {
-        want.assert_eq(&picture(view, width).iter().map(|it| it.show(false) + "\n").collect::<String>());
+        // A bar, as indentation would be taken off.
+        want.assert_eq(&picture(view, width).iter().map(|it| format!("|{}\n", it.show(false))).collect::<String>());
     }
 
     #[test]
@@ -343,25 +346,24 @@ mod tests {
             &view(),
             80,
             &expect![[r#"
-
-                 You ask, I answer. Or: I'll call you.                             0:17 of 0:30
-
-                 342 payments · 278 done · 64 open · ● server at 127.0.0.1:7464
-
-                                  how late each learns of an outcome       p50  requests  useles
-                 asks every 1 s    ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇                 510 ms     1,214     58 %
-                 asks every 5 s    ███████████████████                 2.50 s       312     10 %
-                 waits             ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▆▂▂▂                 1.9 ms       290      0 %
-                 is called back    ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▆▂▂▂                 2.3 ms     1,201      3 %
-                 both together     ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▆▃▃▃                 4.1 ms     2,390    0.1 %
-
-                 neighbour is owed▁▁▁▂▄▅▆▇██▅▁▁▁▁▁▁▁▁▁                      2
-                                     └dark┘       ✗ kill -9, back i
-
-                 acknowledged 1,204 · delivered 1,198 · repeated 3
-
-                  0:03  the neighbour goes dark
-                  0:15  the server is killed with -9
+                | You ask, I answer. Or: I'll call you.                             0:17 of 0:30
+                |
+                | 342 payments · 278 done · 64 open · ● server at 127.0.0.1:7464
+                |
+                |                   how late each usually is               p50  requests  useless
+                | asks every 1 s     ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇                 510 ms     1,214     58 %
+                | asks every 5 s     ██████████████████                 2.50 s       312     10 %
+                | waits              ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂                 1.9 ms       290      0 %
+                | is called back     ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂                 2.3 ms     1,201      3 %
+                | both together      ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃                 4.1 ms     2,390    0.1 %
+                |
+                | neighbour is owed ▁▁▁▃▄▅▆██▇▄▁▁▁▁▁▁▁▁                      2
+                |                      └dark┘       ✗ kill -9
+                |
+                | acknowledged 1,204 · delivered 1,198 · repeated 3
+                |
+                |  0:03  the neighbour goes dark
+                |  0:15  the server is killed with -9
             "#]],
         );
     }
@@ -372,25 +374,24 @@ mod tests {
             &view(),
             120,
             &expect![[r#"
-
-                 You ask, I answer. Or: I'll call you.                                                                     0:17 of 0:30
-
-                 342 payments · 278 done · 64 open · ● server at 127.0.0.1:7464
-
-                                  how late each learns of an outcome                                              p50  requests  useless
-                 asks every 1 s      ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇                                  510 ms     1,214     58 %
-                 asks every 5 s      ████████████████████████████████████████                                  2.50 s       312     10 %
-                 waits               ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▆▂▂▂▂▂                                  1.9 ms       290      0 %
-                 is called back      ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▆▂▂▂▂▂                                  2.3 ms     1,201      3 %
-                 both together       ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▆▃▃▃▃▃                                  4.1 ms     2,390    0.1 %
-
-                 neighbour is owed▁▁▁▁▁▁▁▂▂▃▄▄▅▅▆▆▇▇███▆▅▄▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁                                       2
-                                         └── dark ───┘                ✗ kill -9, back in 0.21 s
-
-                 acknowledged 1,204 · delivered 1,198 · repeated 3
-
-                  0:03  the neighbour goes dark
-                  0:15  the server is killed with -9
+                | You ask, I answer. Or: I'll call you.                                                                     0:17 of 0:30
+                |
+                | 342 payments · 278 done · 64 open · ● server at 127.0.0.1:7464
+                |
+                |                   how late each usually is                                                       p50  requests  useless
+                | asks every 1 s      ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇                                  510 ms     1,214     58 %
+                | asks every 5 s      ████████████████████████████████████████                                  2.50 s       312     10 %
+                | waits               ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▆▂▂▂▂▂                                  1.9 ms       290      0 %
+                | is called back      ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▆▂▂▂▂▂                                  2.3 ms     1,201      3 %
+                | both together       ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▆▃▃▃▃▃                                  4.1 ms     2,390    0.1 %
+                |
+                | neighbour is owed ▁▁▁▁▁▁▁▂▃▃▄▄▅▅▆▆▇███▇▆▅▃▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁                                       2
+                |                          └── dark ───┘                ✗ kill -9, back in 0.21 s
+                |
+                | acknowledged 1,204 · delivered 1,198 · repeated 3
+                |
+                |  0:03  the neighbour goes dark
+                |  0:15  the server is killed with -9
             "#]],
         );
     }
@@ -410,26 +411,24 @@ mod tests {
             &view,
             80,
             &expect![[r#"
-
-                 You ask, I answer. Or: I'll call you.                        0:16  Ctrl-C ends
-
-                 342 payments · 278 done · 64 open · ✗ server killed
-
-                                  how late each learns of an outcome       p50  requests  useles
-                 asks every 1 s   ▇▇▇▇▇▇▇▇▇▇                           510 ms     1,214     58 %
-                 asks every 5 s   ██████████                           2.50 s       312     10 %
-                 waits            ▂▂▂▂▂▂▂▂▅▂                           1.9 ms       290      0 %
-                 is called back   ▂▂▂▂▂▂▂▂▅▂                           2.3 ms     1,201      3 %
-                 both together    ▃▃▃▃▃▃▃▃▅▃                           4.1 ms     2,390    0.1 %
-
-                 neighbour is owed▁▂▅▇█▅▁▁▁▁                                2   dark
-                                     └dark┘
-
-                 acknowledged 1,204 · delivered 1,198 · repeated 3
-
-                  0:15  the server is killed with -9
-                 Join in:
-                   curl -u rbk_x: http://127.0.0.1:7464/payment/demo-1/status
+                | You ask, I answer. Or: I'll call you.                        0:16  Ctrl-C ends
+                |
+                | 342 payments · 278 done · 64 open · ✗ server killed
+                |
+                |                   how late each usually is               p50  requests  useless
+                | asks every 1 s    ▇▇▇▇▇▇▇▇▇▇                          510 ms     1,214     58 %
+                | asks every 5 s    ██████████                          2.50 s       312     10 %
+                | waits             ▂▂▂▂▂▂▂▂▂▂                          1.9 ms       290      0 %
+                | is called back    ▂▂▂▂▂▂▂▂▂▂                          2.3 ms     1,201      3 %
+                | both together     ▃▃▃▃▃▃▃▃▃▃                          4.1 ms     2,390    0.1 %
+                |
+                | neighbour is owed ▁▃▅██▄▁▁▁▁                               2   dark
+                |                      └dark┘
+                |
+                | acknowledged 1,204 · delivered 1,198 · repeated 3
+                |
+                | Join in:
+                |   curl -u rbk_x: http://127.0.0.1:7464/payment/demo-1/status
             "#]],
         );
     }
@@ -438,7 +437,7 @@ mod tests {
     fn nothing_is_wider_than_the_terminal_and_all_of_it_fits_24_rows() {
         for width in [60, 80, 100, 120, 200] {
             let lines = picture(&view(), width);
-            assert!(lines.len() <= 23, "{}", lines.len());
+            assert!(lines.len() <= 22, "{}", lines.len());
             for line in lines {
                 assert!(line.width() <= width, "{width}: {}", line.show(false));
             }

@@ -8,7 +8,7 @@ use super::{
     pace,
     plan::{DRAIN_MAX, Plan},
     receiver::{self, Light},
-    screen::{Phase, View},
+    screen::{self, Phase, View},
     table::{Outcome, Row, Table},
     text,
     timeline::Timeline,
@@ -83,7 +83,7 @@ impl Stage {
         open_and_register(&inbox, both.router(), Light::default(), both.client(), "thin").await?;
 
         let light = Light::default();
-        let name = format!("goes dark for {}", text::round_span(plan.dark_for()));
+        let name = format!("dark for {}", text::round_span(plan.dark_for()));
         let neighbour = Inbox::new(Merchant::new(name, start), Arc::clone(&ledger));
         let client = client_for(&keys, address, &neighbour.merchant).await?;
         open_and_register(&neighbour, neighbour::router(Arc::clone(&neighbour)), light.clone(), &client, "full").await?;
@@ -207,9 +207,11 @@ impl Stage {
     /// What the live view shows now.
     pub(super) fn view(&self) -> View {
         let progress = self.ledger.progress();
+        let elapsed = self.elapsed();
+        let axis = screen::axis(elapsed, self.plan.write);
         let scene = self.scene();
         View {
-            elapsed: self.elapsed(),
+            elapsed,
             write: self.plan.write,
             phase: if scene.draining { Phase::Draining } else { Phase::Writing },
             server: self.address.to_string(),
@@ -219,8 +221,8 @@ impl Stage {
             acknowledged: progress.acknowledged,
             delivered: self.inboxes().iter().map(|it| it.accepted_count()).min().unwrap_or(0).min(progress.acknowledged),
             repeated: self.repeated(),
-            rows: self.merchants().take(5).map(|it| (it.name.clone(), it.glance())).collect(),
-            backlog: scene.backlog.clone(),
+            rows: self.merchants().take(5).map(|it| (it.name.clone(), it.glance(axis))).collect(),
+            backlog: scene.backlog.within(axis),
             owed: self.owed(),
             dark: scene.dark,
             kill: scene.kill,

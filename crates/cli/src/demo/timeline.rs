@@ -10,23 +10,29 @@ const BUCKETS_MAX: usize = 40_000;
 
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-#[derive(Clone, Copy, Debug, Default)]
+/// Values that a bucket keeps for its median; the demo measures a few.
+const SAMPLES_MAX: usize = 64;
+
+#[derive(Clone, Debug, Default)]
 struct Bucket {
-    sum: f64,
-    count: u32,
+    samples: Vec<f64>,
     max: f64,
 }
 
 /// A value over time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timeline {
+    /// Which bucket the first one is, counted from the start.
+    first: usize,
     buckets: Vec<Bucket>,
 }
 
 /// How the values of one column become one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fold {
-    Mean,
+    /// What is usual: one bad value among many doesn't show.
+    Median,
+    /// The worst.
     Max,
 }
 
@@ -34,17 +40,22 @@ impl Timeline {
     /// Adds `value`, measured at `at` after the start.
     pub(super) fn add(&mut self, at: Duration, value: f64) {
         let index = (at.as_millis() / BUCKET.as_millis()) as usize;
-        if index >= BUCKETS_MAX {
-            return;
-        }
+        let Some(index) = index.checked_sub(self.first).filter(|it| *it < BUCKETS_MAX) else { return };
         if self.buckets.len() <= index {
             self.buckets.resize(index + 1, Bucket::default());
         }
         if let Some(bucket) = self.buckets.get_mut(index) {
-            bucket.sum += value;
-            bucket.count += 1;
             bucket.max = bucket.max.max(value);
+            if bucket.samples.len() < SAMPLES_MAX {
+                bucket.samples.push(value);
+            }
         }
+    }
+
+    /// The part of it that `axis` shows.
+    pub(super) fn within(&self, axis: Axis) -> Self {
+        let (from, to) = axis.all_buckets();
+        Self { first: from.max(self.first), buckets: self.slice(from, to).to_vec() }
     }
 
     /// The stretch `axis` in `columns` columns; `None` where nothing was measured.
@@ -52,17 +63,24 @@ impl Timeline {
         (0..columns)
             .map(|column| {
                 let (from, to) = axis.buckets(column, columns);
-                let part = self.buckets.get(from.min(self.buckets.len())..to.min(self.buckets.len())).unwrap_or(&[]);
-                let count: u32 = part.iter().map(|it| it.count).sum();
-                if count == 0 {
-                    return None;
+                let part = self.slice(from, to);
+                let mut samples: Vec<f64> = part.iter().flat_map(|it| it.samples.iter().copied()).collect();
+                match fold {
+                    _ if samples.is_empty() => None,
+                    Fold::Max => Some(part.iter().map(|it| it.max).fold(0.0, f64::max)),
+                    Fold::Median => {
+                        samples.sort_by(f64::total_cmp);
+                        samples.get((samples.len() - 1) / 2).copied()
+                    }
                 }
-                Some(match fold {
-                    Fold::Mean => part.iter().map(|it| it.sum).sum::<f64>() / f64::from(count),
-                    Fold::Max => part.iter().map(|it| it.max).fold(0.0, f64::max),
-                })
             })
             .collect()
+    }
+
+    /// The buckets `from..to`, counted from the start, as far as there are any.
+    fn slice(&self, from: usize, to: usize) -> &[Bucket] {
+        let here = |it: usize| it.saturating_sub(self.first).min(self.buckets.len());
+        self.buckets.get(here(from)..here(to)).unwrap_or(&[])
     }
 }
 
@@ -74,6 +92,11 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    fn all_buckets(self) -> (usize, usize) {
+        let edge = |at: Duration, up: u128| (at.as_millis().saturating_add(up) / BUCKET.as_millis()) as usize;
+        (edge(self.from, 0), edge(self.to, BUCKET.as_millis()))
+    }
+
     fn buckets(self, column: usize, columns: usize) -> (usize, usize) {
         let first = self.from.as_millis() / BUCKET.as_millis();
         let count = (self.to.saturating_sub(self.from)).as_millis().div_ceil(BUCKET.as_millis()).max(1);
@@ -128,7 +151,8 @@ mod tests {
         }
         let axis = Axis { from: Duration::ZERO, to: SECOND * 10 };
         assert_eq!(draw(&line.columns(axis, 10, Fold::Max), 9.0), "▁▂▃▄▅▅▆▇██");
-        assert_eq!(line.columns(axis, 5, Fold::Mean), [0.5, 2.5, 4.5, 6.5, 8.5].map(Some));
+        assert_eq!(line.columns(axis, 5, Fold::Max), [1.0, 3.0, 5.0, 7.0, 9.0].map(Some));
+        assert_eq!(line.columns(axis, 2, Fold::Median), [2.0, 7.0].map(Some));
     }
 
     #[test]
@@ -136,8 +160,8 @@ mod tests {
         let mut line = Timeline::default();
         line.add(SECOND * 2, 4.0);
         let axis = Axis { from: Duration::ZERO, to: SECOND * 4 };
-        assert_eq!(draw(&line.columns(axis, 4, Fold::Mean), 4.0), "  █ ");
-        assert_eq!(draw(&Timeline::default().columns(axis, 4, Fold::Mean), 4.0), "    ");
+        assert_eq!(draw(&line.columns(axis, 4, Fold::Median), 4.0), "  █ ");
+        assert_eq!(draw(&Timeline::default().columns(axis, 4, Fold::Median), 4.0), "    ");
     }
 
     #[test]
@@ -146,7 +170,19 @@ mod tests {
         line.add(Duration::ZERO, 1.0);
         line.add(Duration::from_millis(250), 2.0);
         let axis = Axis { from: Duration::ZERO, to: Duration::from_millis(500) };
-        assert_eq!(line.columns(axis, 4, Fold::Mean), [1.0, 1.0, 2.0, 2.0].map(Some));
+        assert_eq!(line.columns(axis, 4, Fold::Median), [1.0, 1.0, 2.0, 2.0].map(Some));
+    }
+
+    #[test]
+    fn a_part_is_drawn_like_the_whole() {
+        let mut line = Timeline::default();
+        for quarter in 0..400_u32 {
+            line.add(Duration::from_millis(250) * quarter, f64::from(quarter));
+        }
+        for (from, to) in [(0, 10), (7, 31), (60, 100), (90, 200), (150, 160)] {
+            let axis = Axis { from: SECOND * from, to: SECOND * to };
+            assert_eq!(line.within(axis).columns(axis, 20, Fold::Max), line.columns(axis, 20, Fold::Max), "{from}..{to}");
+        }
     }
 
     #[test]

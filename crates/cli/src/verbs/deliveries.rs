@@ -72,9 +72,6 @@ Examples:
     Attempts {
         /// The delivery's id
         id: String,
-        /// Which page.
-        #[command(flatten)]
-        page: Page,
     },
     /// Try again now
     #[command(before_help = "Examples:\n  ringback deliveries retry dlv_01J…")]
@@ -93,9 +90,7 @@ pub(crate) async fn run(session: &Session, verb: DeliveriesVerb) -> Outcome {
             session.list(&session.get(&format!("/v1/deliveries{}", page_query(&page, &further))).await?, COLUMNS)
         }
         DeliveriesVerb::Show { id } => session.record(&session.get(&at(&id)).await?),
-        DeliveriesVerb::Attempts { id, page } => {
-            session.list(&session.get(&format!("{}/attempts{}", at(&id), page_query(&page, &[]))).await?, ATTEMPT_COLUMNS)
-        }
+        DeliveriesVerb::Attempts { id } => session.list(&session.get(&format!("{}/attempts", at(&id))).await?, ATTEMPT_COLUMNS),
         DeliveriesVerb::Retry { id } => session.record(&session.write(Method::POST, &format!("{}/retry", at(&id)), None).await?),
     }
 }

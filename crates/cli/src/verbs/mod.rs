@@ -10,8 +10,75 @@ pub(crate) mod tail;
 pub(crate) mod tenants;
 pub(crate) mod types;
 
-use crate::exit::Failure;
+use crate::{
+    cli::{Connect, Noun},
+    exit::{Failure, Outcome},
+    session::Session,
+};
+use clap::Subcommand;
 use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// Everything that is asked of a server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ask {
+    /// Check, load and show resource types
+    Types(Noun<types::TypesVerb>),
+    /// Make, list and delete API keys
+    Keys(Noun<keys::KeysVerb>),
+    /// Make, change and list tenants
+    Tenants(Noun<tenants::TenantsVerb>),
+    /// Make, ask, change and move resources
+    Resources(Noun<resources::ResourcesVerb>),
+    /// Publish and read events
+    Events(Noun<events::EventsVerb>),
+    /// Be called back: make, change, pause and list subscriptions
+    #[command(visible_alias = "webhooks")]
+    Subscriptions(Noun<subscriptions::SubscriptionsVerb>),
+    /// What was delivered, what wasn't, and why
+    Deliveries(Noun<deliveries::DeliveriesVerb>),
+    /// Follow events as they happen, one a line
+    Tail(tail::TailArgs),
+}
+
+impl Ask {
+    /// Who is asked, as far as it was said after the noun.
+    pub(crate) fn connect(&self) -> Connect {
+        match self {
+            Self::Types(it) => &it.connect,
+            Self::Keys(it) => &it.connect,
+            Self::Tenants(it) => &it.connect,
+            Self::Resources(it) => &it.connect,
+            Self::Events(it) => &it.connect,
+            Self::Subscriptions(it) => &it.connect,
+            Self::Deliveries(it) => &it.connect,
+            Self::Tail(it) => &it.connect,
+        }
+        .clone()
+    }
+
+    /// The files of `types check`, for which no server is needed.
+    pub(crate) fn files_to_check(&self) -> Option<&[PathBuf]> {
+        match self {
+            Self::Types(Noun { verb: types::TypesVerb::Check { files }, .. }) => Some(files),
+            _ => None,
+        }
+    }
+}
+
+/// Asks, and prints the answer.
+pub(crate) async fn run(session: &Session, ask: Ask) -> Outcome {
+    match ask {
+        Ask::Types(it) => types::run(session, it.verb).await,
+        Ask::Keys(it) => keys::run(session, it.verb).await,
+        Ask::Tenants(it) => tenants::run(session, it.verb).await,
+        Ask::Resources(it) => resources::run(session, it.verb).await,
+        Ask::Events(it) => events::run(session, it.verb).await,
+        Ask::Subscriptions(it) => subscriptions::run(session, it.verb).await,
+        Ask::Deliveries(it) => deliveries::run(session, it.verb).await,
+        Ask::Tail(it) => tail::run(session, it).await,
+    }
+}
 
 /// `name=value` arguments as an object of strings.
 pub(crate) fn pairs(what: &str, items: &[String]) -> Result<Map<String, Value>, Failure> {
@@ -27,13 +94,4 @@ pub(crate) fn pairs(what: &str, items: &[String]) -> Result<Map<String, Value>, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pairs_are_split_at_the_first_sign() {
-        let map = pairs("a pair", &["a=b=c".into(), "d=".into()]).expect("pairs");
-        assert_eq!(Value::from(map), serde_json::json!({"a": "b=c", "d": ""}));
-        assert_eq!(pairs("a pair", &["=x".into()]).map_err(|it| it.exit.code()), Err(2));
-    }
-}
+mod tests;

@@ -177,7 +177,8 @@ pub(crate) async fn run(session: &Session, verb: ResourcesVerb) -> Outcome {
             let body = answer.json()?;
             let own = own_columns(&body);
             let headings: Vec<String> = own.iter().map(|it| it.to_uppercase()).collect();
-            let columns: Vec<Column<'_>> = COLUMNS.iter().copied().chain(headings.iter().map(String::as_str).zip(own.iter().map(String::as_str))).collect();
+            let columns: Vec<Column<'_>> =
+                COLUMNS.iter().copied().chain(headings.iter().map(String::as_str).zip(own.iter().map(String::as_str))).collect();
             session.list(&answer, &columns)
         }
         ResourcesVerb::Get(which) => session.record(&session.get(&which.path(session).await?).await?),
@@ -199,9 +200,8 @@ pub(crate) async fn run(session: &Session, verb: ResourcesVerb) -> Outcome {
             Ok(())
         }
         ResourcesVerb::Events { which, page } => {
-            let subject = which.path(session).await?;
-            let answer = session.get(&format!("/v1/events{}", page_query(&page, &[("subject", Some(&subject))]))).await?;
-            session.list(&answer, EVENT_COLUMNS)
+            let path = which.path(session).await?;
+            session.list(&session.get(&format!("{path}/events{}", page_query(&page, &[]))).await?, EVENT_COLUMNS)
         }
         ResourcesVerb::Version { which, n } => {
             let path = which.path(session).await?;

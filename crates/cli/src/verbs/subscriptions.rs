@@ -41,9 +41,6 @@ Examples:
     Create {
         /// The endpoint: where to POST
         url: String,
-        /// A chosen id; makes the subscription, or replaces what it asks for
-        #[arg(long, value_name = "ID")]
-        id: Option<String>,
         /// Where to begin: now, start, or a cursor [default: now]
         #[arg(long, value_name = "PLACE")]
         from: Option<String>,
@@ -197,17 +194,13 @@ impl Fields {
 pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
     let at = |id: &str| format!("/v1/subscriptions/{}", segment(id));
     let answer = match verb {
-        SubscriptionsVerb::Create { url, id, from, secret, fields } => {
+        SubscriptionsVerb::Create { url, from, secret, fields } => {
             let shown = secret.is_none();
             let mut body = fields.body(Some(url), from, secret)?;
             if session.tenant.as_deref() == Some("*") {
                 body.insert("tenant".into(), "*".into());
             }
-            let body = Some(Value::from(body).to_string());
-            let answer = match &id {
-                Some(id) => session.write(Method::PUT, &at(id), body).await?,
-                None => session.write(Method::POST, "/v1/subscriptions", body).await?,
-            };
+            let answer = session.write(Method::POST, "/v1/subscriptions", Some(Value::from(body).to_string())).await?;
             session.record(&answer)?;
             if shown && answer.json()?.pointer("/push/secret").is_some() {
                 say("Keep the secret now: it is shown this once.");

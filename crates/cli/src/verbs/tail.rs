@@ -37,8 +37,8 @@ pub(crate) struct TailArgs {
 }
 
 /// Follows until it is stopped, standard output is closed, or the server refuses for good.
-pub(crate) async fn run(session: &Session, wanted: Wanted, after: &str) -> Outcome {
-    let mut follow = session.client.follow_events(after, wanted.filter(None), WAIT_SECS);
+pub(crate) async fn run(session: &Session, args: TailArgs) -> Outcome {
+    let mut follow = session.client.follow_events(&args.after, args.wanted.filter(None), WAIT_SECS);
     // A server that never answered is a mistake to report; one that goes away later is waited for.
     follow.start().await?;
     let mut away = false;
@@ -62,13 +62,6 @@ pub(crate) async fn run(session: &Session, wanted: Wanted, after: &str) -> Outco
             }
             Err(error) => return Err(gone(error, &follow)),
         }
-    }
-}
-
-impl TailArgs {
-    /// Who to ask, and what for.
-    pub(crate) fn split(self) -> (Connect, Wanted, String) {
-        (self.connect, self.wanted, self.after)
     }
 }
 

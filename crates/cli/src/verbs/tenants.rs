@@ -21,7 +21,7 @@ Examples:
   ringback tenants list
   ringback tenants update acme --name 'Acme plc'")]
 pub(crate) enum TenantsVerb {
-    /// Make a tenant, or replace its name and metadata
+    /// Make a tenant, or change what is given of it
     #[command(before_help = "Examples:\n  ringback tenants create acme --name 'Acme Ltd' --metadata plan=gold")]
     Create {
         /// Its id: lower-case letters, digits and `-`
@@ -86,16 +86,16 @@ pub(crate) async fn run(session: &Session, verb: TenantsVerb) -> Outcome {
             let answer = session.get(&format!("/v1/tenants{}", page_query(&page, &[]))).await?;
             return session.list(&answer, COLUMNS);
         }
-        TenantsVerb::Create { id, fields } => {
-            session.write(Method::PUT, &at(&id), Some(Value::from(fields.body()?).to_string())).await?
-        }
+        TenantsVerb::Create { id, fields } => session.write(Method::PUT, &at(&id), Some(Value::from(fields.body()?).to_string())).await?,
         TenantsVerb::Show { id } => session.get(&at(&id)).await?,
         TenantsVerb::Update { id, fields } => {
             let body = fields.body()?;
             if body.is_empty() {
                 return Err(Failure::usage("nothing to change: give --name or --metadata"));
             }
-            session.write(Method::PATCH, &at(&id), Some(Value::from(body).to_string())).await?
+            // PUT would make a tenant that isn't there, and a mistyped id is no wish for a new one.
+            session.get(&at(&id)).await?;
+            session.write(Method::PUT, &at(&id), Some(Value::from(body).to_string())).await?
         }
     };
     session.record(&answer)

@@ -95,8 +95,8 @@ pub(crate) fn egress() -> Egress {
 
 /// Long enough for anything that answers, on the slowest machine.
 pub(crate) const PATIENT: Duration = Duration::from_secs(20);
-/// For what never answers.
-pub(crate) const IMPATIENT: Duration = Duration::from_millis(300);
+/// For what never answers: the least that a subscription may ask for.
+pub(crate) const IMPATIENT: Duration = Duration::from_secs(1);
 
 pub(crate) fn request(url: &str, timeout: Duration) -> PushRequest {
     PushRequest {

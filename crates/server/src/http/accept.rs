@@ -9,7 +9,7 @@
 
 use super::{
     deadline::{Deadline, Phase},
-    server::{Door, Server},
+    server::{Door, Server, announced},
 };
 use core::{convert::Infallible, time::Duration};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -79,7 +79,7 @@ async fn accept(server: Server, listener: Listener, mut draining: watch::Receive
     loop {
         tokio::select! {
             biased;
-            _ = draining.wait_for(|it| *it) => break,
+            () = announced(&mut draining) => break,
             Some(_) = open.join_next(), if !open.is_empty() => {}
             accepted = listener.accept(), if open.len() < limits.connections_max => match accepted {
                 Ok(Stream::Tcp(stream)) => {
@@ -134,7 +134,7 @@ where
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        _ = draining.wait_for(|it| *it) => {
+        () = announced(&mut draining) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

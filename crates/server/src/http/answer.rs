@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use ringback_model::EventId;
+use serde::Serialize;
 
 /// `Ringback-Position`: the place after a write.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("ringback-position");
@@ -37,6 +38,12 @@ impl Answer {
     /// With JSON.
     pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self { status, headers: vec![(header::CONTENT_TYPE, JSON)], body: body.into() }
+    }
+
+    /// With the JSON of a view.
+    pub(crate) fn view(status: StatusCode, view: &impl Serialize) -> Self {
+        // Views hold strings, numbers and lists: all of them have a JSON text.
+        Self::json(status, serde_json::to_vec(view).unwrap_or_default())
     }
 
     /// With plain text.

@@ -5,14 +5,15 @@ use super::{
     conditional, extract,
     failure::Failure,
     query::Query,
-    server::Server,
+    server::{Server, announced},
 };
 use crate::routes::Route;
 use bytes::Bytes;
 use core::{str::FromStr, time::Duration};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue};
-use ringback_service::{Ctx, Error, IfMatch, Outcome, Permit, ServedType, Service, Write};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use ringback_service::{Ctx, Error, IfMatch, Outcome, Permit, ServedType, Service, Write, json};
+use ringback_wire::read::{Object, Problems, Shape};
 use std::sync::Arc;
 
 /// One request, ready to be handled.
@@ -56,6 +57,12 @@ impl Call {
         conditional::if_match(&self.headers)
     }
 
+    /// 304 if the caller has this version already, else the answer with its ETag.
+    pub(crate) fn unless_known(&self, version: u64, answer: impl FnOnce() -> Answer) -> Result<Answer, Failure> {
+        let known = conditional::if_none_match(&self.headers)?;
+        Ok(if known.is_some_and(|it| it.matches(version)) { Answer::empty(StatusCode::NOT_MODIFIED) } else { answer() }.etag(version))
+    }
+
     /// The body of a route that reads JSON; a merge patch may say that it is one.
     pub(crate) fn json(&self, patch: bool) -> Result<&Bytes, Failure> {
         extract::is_json(&self.headers, &self.body, patch)?;
@@ -67,12 +74,25 @@ impl Call {
         self.body.iter().all(u8::is_ascii_whitespace)
     }
 
+    /// Refuses a body with anything in it, on a route that reads none.
+    pub(crate) fn no_body(&self) -> Result<(), Failure> {
+        if self.bodiless() {
+            return Ok(());
+        }
+        const EMPTY: Shape = Shape { members: &[], read_only: &[], paths: &[] };
+        let body = json::parse_value(self.json(false)?)?;
+        let mut problems = Problems::new();
+        let read = Object::open(&body, "", &EMPTY, &mut problems);
+        problems.finish(read)?;
+        Ok(())
+    }
+
     /// What a write is given, and what makes the answer of its outcome: the same
     /// function answers now and makes the bytes that a replay is answered from.
-    pub(crate) fn write<T: 'static>(
-        &mut self,
-        answer: impl Fn(&T) -> Answer + Clone + Send + Sync + 'static,
-    ) -> (Write<T>, impl FnOnce(Outcome<T>) -> Result<Answer, Failure>) {
+    pub(crate) fn write<T: 'static, A>(&mut self, answer: A) -> (Write<T>, impl FnOnce(Outcome<T>) -> Result<Answer, Failure> + use<T, A>)
+    where
+        A: Fn(&T) -> Answer + Clone + Send + Sync + 'static,
+    {
         let write = match self.permit.take() {
             None => Write::plain(),
             Some(permit) => {
@@ -100,7 +120,7 @@ impl Call {
         tokio::select! {
             biased;
             answer = ask(wait) => return Ok(answer?),
-            _ = draining.wait_for(|it| *it) => {}
+            () = announced(&mut draining) => {}
         }
         Ok(ask(Duration::ZERO).await?)
     }

@@ -246,6 +246,12 @@ impl Server {
     }
 }
 
+/// Returns once the end was announced.
+pub(crate) async fn announced(draining: &mut watch::Receiver<bool>) {
+    // The sender lives in the server that hands the receivers out.
+    let _ = draining.wait_for(|it| *it).await.is_ok();
+}
+
 type Routed = (&'static Route, Vec<String>, Option<Arc<ServedType>>);
 
 impl Known {

@@ -20,6 +20,10 @@ fn named(pointer: &str) -> String {
     if pointer.is_empty() { "The body".to_owned() } else { format!("`{}`", shown(pointer)) }
 }
 
+fn range(min: usize, max: usize) -> String {
+    if min == 0 { format!("at most {max}") } else { format!("{min} to {max}") }
+}
+
 /// A value that breaks a rule which `detail` states whole.
 #[must_use]
 pub fn invalid(pointer: &str, detail: &str) -> FieldProblem {
@@ -67,13 +71,13 @@ pub fn out_of_range(pointer: &str, given: &str, min: u64, max: u64) -> FieldProb
 /// A text that is too short or too long, in bytes.
 #[must_use]
 pub fn wrong_length(pointer: &str, bytes: usize, min: usize, max: usize) -> FieldProblem {
-    place(pointer, "invalid", format!("{} should have {min} to {max} bytes, and has {bytes}.", named(pointer)))
+    place(pointer, "invalid", format!("{} should have {} bytes, and has {bytes}.", named(pointer), range(min, max)))
 }
 
 /// A list or map with too few or too many entries.
 #[must_use]
 pub fn wrong_count(pointer: &str, count: usize, min: usize, max: usize) -> FieldProblem {
-    place(pointer, "invalid", format!("{} should have {min} to {max} entries, and has {count}.", named(pointer)))
+    place(pointer, "invalid", format!("{} should have {} entries, and has {count}.", named(pointer), range(min, max)))
 }
 
 /// A member that only the server sets; `next` is a whole sentence on how to get what is meant.
@@ -85,7 +89,11 @@ pub fn read_only(pointer: &str, next: &str) -> FieldProblem {
 /// A header that is ours to write.
 #[must_use]
 pub fn header_reserved(pointer: &str, name: &str) -> FieldProblem {
-    place(pointer, "invalid", format!("The header `{}` is written by the server and can't be set. Use a name of your own, such as `x-env`.", shown(name)))
+    place(
+        pointer,
+        "invalid",
+        format!("The header `{}` is written by the server and can't be set. Use a name of your own, such as `x-env`.", shown(name)),
+    )
 }
 
 /// A header whose name or value HTTP does not allow.
@@ -94,7 +102,10 @@ pub fn header_malformed(pointer: &str, name: &str) -> FieldProblem {
     place(
         pointer,
         "invalid",
-        format!("The header `{}` isn't one of HTTP: names are letters, digits and `-`, values are printable ASCII without spaces around them.", shown(name)),
+        format!(
+            "The header `{}` isn't one of HTTP: names are letters, digits and `-`, values are printable ASCII without spaces around them.",
+            shown(name)
+        ),
     )
 }
 

@@ -4,16 +4,18 @@ use std::{collections::BTreeSet, fmt::Write};
 
 /// A call with sample arguments, under its name.
 macro_rules! samples {
-    ($($module:ident)::+; $($name:ident($($argument:expr),* $(,)?);)*) => {
-        vec![$((stringify!($name), $($module)::+::$name($($argument),*))),*]
+    ($($name:ident($($argument:expr),* $(,)?);)*) => {
+        vec![$((stringify!($name), $name($($argument),*))),*]
     };
 }
 
 fn problems() -> Vec<(&'static str, Problem)> {
-    samples! { super;
+    samples! {
         malformed_json(3, 7, "expected `:`");
+        body_broken();
         body_missing("{\"amount\":1999}");
         bad_parameter("limit", "ten", "a whole number from 1 to 1000");
+        parameter_refused("sort", "Lists are sorted by `-created_at`. Leave `sort` out.");
         unknown_parameter("limits", &["after", "limit", "wait"]);
         unknown_parameter("x", &[]);
         parameter_twice("after");
@@ -28,7 +30,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         not_a_key();
         key_mistyped();
         key_unknown();
-        key_expired("2026-11-23T18:24:44.123456Z");
+        key_expired();
         scope_missing("events:publish");
         operator_only("making tenants");
         transition_forbidden("payment", "complete");
@@ -50,11 +52,12 @@ fn problems() -> Vec<(&'static str, Problem)> {
         headers_too_large();
         transition_not_allowed("payment", "123", "completed", "complete", &["created", "processing"], &["refund"]);
         transition_not_allowed("payment", "123", "refunded", "complete", &["created", "processing"], &[]);
-        guard_failed("payment", "123", "completed", "refund", "self.refunded + input.amount <= self.amount");
+        guard_failed("payment", "123", "refund", "input.amount <= self.amount", "input.amount is 5000, self.amount is 1999");
+        guard_failed("payment", "123", "refund", "self.open", "");
         already_exists("payment", "123");
         event_key_taken("order-7", "evt_00000000000000000000000001");
         event_key_repeated("order-7");
-        conflict("payment", "123");
+        conflict("This is the last operator key. Make another operator key first.");
         in_use("type", "payment", "there are 12 payments");
         type_owned("payment.completed", "the type `payment`");
         managed_by_file("payment");
@@ -88,7 +91,8 @@ fn problems() -> Vec<(&'static str, Problem)> {
 }
 
 fn places() -> Vec<(&'static str, FieldProblem)> {
-    samples! { super::fields;
+    use super::fields::*;
+    samples! {
         place("/a/0", "code", "A whole sentence.");
         parameter("after", "code", "A whole sentence.");
         invalid("/push/url", "A whole sentence.");
@@ -114,7 +118,8 @@ fn places() -> Vec<(&'static str, FieldProblem)> {
 
 #[test]
 fn every_sentence_reads_so() {
-    let mut out = String::from("What callers are told, rendered with sample arguments. Made by a test; see crates/wire/src/sentences.rs.\n");
+    let mut out =
+        String::from("What callers are told, rendered with sample arguments. Made by a test; see crates/wire/src/sentences.rs.\n");
     let mut status = 0;
     let mut sorted = problems();
     sorted.sort_by_key(|(_, it)| (it.code.status(), it.code));
@@ -155,7 +160,11 @@ fn sentences_are_sentences() {
     for (name, it) in problems() {
         assert!(it.detail.ends_with(['.', '?', ')']), "{name}: {}", it.detail);
         assert!(!it.detail.contains("  "), "{name}: {}", it.detail);
-        assert_eq!(it.retry_after_secs.is_some(), it.code.status() >= 503 || it.code.status() == 429 || it.code == ErrorCode::IdempotencyInProgress, "{name}");
+        assert_eq!(
+            it.retry_after_secs.is_some(),
+            it.code.status() >= 503 || it.code.status() == 429 || it.code == ErrorCode::IdempotencyInProgress,
+            "{name}"
+        );
     }
 }
 

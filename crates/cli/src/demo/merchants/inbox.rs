@@ -12,6 +12,7 @@ use ringback_signature::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers,
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -29,6 +30,8 @@ struct Letters {
     /// `webhook-id`s that were answered with 2xx.
     accepted: BTreeSet<String>,
     repeated: u64,
+    /// What the body of each was like at its first try.
+    bodies: BTreeMap<String, u64>,
     /// The highest version of each payment so far.
     newest: BTreeMap<String, u32>,
 }
@@ -88,11 +91,25 @@ impl Inbox {
         let signed = Headers { id: text(HEADER_ID), timestamp: text(HEADER_TIMESTAMP), signature: text(HEADER_SIGNATURE) };
         let secrets: Vec<&Secret> = self.secret.get().into_iter().collect();
         match ringback_signature::verify(signed, body, &secrets, pace::wall().as_secs(), TOLERANCE_SECS) {
-            Ok(()) => signed.id.map(str::to_owned),
+            Ok(()) => {
+                let id = signed.id.unwrap_or_default().to_owned();
+                self.compare(&id, body);
+                Some(id)
+            }
             Err(why) => {
                 self.ledger.complain(format!("{} got a call with a bad signature: {why}", self.merchant.name));
                 None
             }
+        }
+    }
+
+    /// Every try of an event has the same bytes, also one that was refused.
+    fn compare(&self, id: &str, body: &[u8]) {
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        let now = hasher.finish();
+        if *self.letters().bodies.entry(id.to_owned()).or_insert(now) != now {
+            self.ledger.complain(format!("{} got {id} again with other bytes", self.merchant.name));
         }
     }
 
@@ -193,6 +210,10 @@ mod tests {
         assert_eq!(inbox.verify(&headers, b"{}").as_deref(), Some("evt_1"));
         assert_eq!(inbox.verify(&headers, b"{ }"), None);
         assert_eq!(ledger.complaints().1, 2);
+        // Well signed, but not what the first try was.
+        headers.insert(HEADER_SIGNATURE, ringback_signature::sign(&[&secret], "evt_1", now, b"{ }").parse().expect("a header"));
+        assert!(inbox.verify(&headers, b"{ }").is_some());
+        assert_eq!(ledger.complaints().0.last().map(String::as_str), Some("tests got evt_1 again with other bytes"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
     ledger::Verdict,
     pace,
     stats::{self, Spread},
-    timeline::Timeline,
+    timeline::{Axis, Timeline},
     wire::Meter,
 };
 use ringback_model::time::Timestamp;
@@ -132,15 +132,15 @@ impl Merchant {
         self.busy.load(Ordering::Relaxed) > 0
     }
 
-    /// How it stands now.
-    pub(super) fn glance(&self) -> Glance {
+    /// How it stands now, and its timeline within `axis`.
+    pub(super) fn glance(&self, axis: Axis) -> Glance {
         let notes = self.notes();
         let recent: Vec<u32> = notes.recent.iter().copied().collect();
         Glance {
             requests: self.meter.requests(),
             useless: notes.useless,
             known_after: stats::spread(&recent).map(|it| it.p50),
-            timeline: notes.timeline.clone(),
+            timeline: notes.timeline.within(axis),
         }
     }
 

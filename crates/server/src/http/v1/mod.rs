@@ -46,7 +46,7 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::DeliveryGet => deliveries::get(call).await,
         Op::DeliveryAttempts => deliveries::attempts(call).await,
         Op::DeliveryRetry => deliveries::retry(call).await,
-        Op::TypeList => types::list(call),
+        Op::TypeList => types::list(&call),
         Op::TypeGet => types::get(&call),
         Op::TypePut => types::put(call).await,
         Op::TypeDelete => types::delete(call).await,

@@ -115,5 +115,6 @@ fn written(made: &Written) -> Answer {
 }
 
 fn rows(page: &ResourcePage) -> Answer {
-    Answer::json(StatusCode::OK, list::raw(&page.rows, page.next_cursor.as_deref()))
+    let rows = page.rows.iter().map(|it| it.as_ref());
+    Answer::json(StatusCode::OK, list::list_bytes(rows, page.next_cursor.as_deref()))
 }

@@ -1,0 +1,230 @@
+//! Cases of `Deliveries`.
+
+use super::make::{attempt, at, change, commit, draft, exception, image, publish, subscribe, subscription, success};
+use crate::{
+    Store,
+    store::{AttemptSummary, ReaderState, SettleError, Settlement},
+};
+use ringback_model::{
+    delivery::{Attempt, Exception, ExceptionState, Excerpt, Timings, Via},
+    event::{Place, Scope},
+    subscription::Subscription,
+};
+use std::sync::Arc;
+
+/// Events 1 to 9 of `acme`, and subscription 1, which has read none.
+async fn furnish<S: Store>(store: &Arc<S>) {
+    commit(store, publish("acme", (1..=9).map(draft))).await;
+    commit(store, change("acme", [subscribe(subscription(1), Some(0))])).await;
+}
+
+fn settlement(cursor: Place) -> Settlement {
+    Settlement { subscription: 1, generation: 1, cursor, attempts: Vec::new(), exceptions: Vec::new(), removed: Vec::new() }
+}
+
+async fn settle<S: Store>(store: &Arc<S>, settlement: Settlement) {
+    store.settle(settlement).await.expect("nothing fences this settlement");
+}
+
+async fn state<S: Store>(store: &Arc<S>) -> ReaderState {
+    store.reader(1).await.unwrap().unwrap()
+}
+
+/// Starts the next generation of subscription 1 at `cursor`.
+async fn seek<S: Store>(store: &Arc<S>, cursor: Place) {
+    let it = store.subscriptions().await.unwrap().remove(0);
+    let next = Subscription { version: it.version + 1, generation: it.generation + 1, ..it };
+    commit(store, change("acme", [subscribe(next, Some(cursor))])).await;
+}
+
+pub async fn a_settlement_is_there_when_it_returns<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let full = Attempt {
+        via: Via::Manual,
+        outcome: "unknown".into(),
+        timings: Timings { dns: None, connect: Some(2), tls: Some(u32::MAX), first_byte: None, total: 0 },
+        peer: None,
+        response: Some(Excerpt {
+            headers: vec![("content-type".into(), "text/plain".into()), ("a".into(), "ü\"".into())],
+            body: "no\u{0} 'thanks'".into(),
+            truncated: true,
+        }),
+        ..attempt(2, 2, 1)
+    };
+    settle(
+        store,
+        Settlement {
+            attempts: vec![success(1, 1, 1), full.clone(), success(4, 4, 1)],
+            exceptions: vec![exception(2), exception(3)],
+            ..settlement(3)
+        },
+    )
+    .await;
+    assert_eq!(
+        state(store).await,
+        ReaderState { cursor: 3, exceptions: vec![exception(2), exception(3)], delivered_above: vec![4], skipped: Vec::new() }
+    );
+    assert_eq!(store.cursor(1).await, Ok(Some(3)));
+    assert_eq!(store.attempts(1, draft(2).id).await, Ok(vec![full]));
+    settle(store, Settlement { removed: vec![2, 8], ..settlement(4) }).await;
+    assert_eq!(
+        state(store).await,
+        ReaderState { cursor: 4, exceptions: vec![exception(3)], delivered_above: Vec::new(), skipped: Vec::new() }
+    );
+}
+
+pub async fn nobody_and_another_generation_are_fenced<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    assert_eq!(store.settle(Settlement { subscription: 2, ..settlement(1) }).await, Err(SettleError::Fenced));
+    assert_eq!(store.settle(Settlement { generation: 2, ..settlement(1) }).await, Err(SettleError::Fenced));
+    seek(store, 0).await;
+    assert_eq!(store.settle(settlement(1)).await, Err(SettleError::Fenced));
+    settle(store, Settlement { generation: 2, ..settlement(1) }).await;
+}
+
+pub async fn a_fenced_settlement_leaves_no_trace<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    settle(store, Settlement { exceptions: vec![exception(1)], ..settlement(1) }).await;
+    seek(store, 1).await;
+    let before = image(store).await;
+    let late =
+        Settlement { attempts: vec![success(2, 2, 1)], exceptions: vec![exception(3)], removed: vec![1], ..settlement(5) };
+    assert_eq!(store.settle(late).await, Err(SettleError::Fenced));
+    assert_eq!(image(store).await, before);
+}
+
+pub async fn the_cursor_never_moves_backwards<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    settle(store, settlement(7)).await;
+    settle(store, Settlement { attempts: vec![attempt(3, 3, 1)], exceptions: vec![exception(3)], ..settlement(2) }).await;
+    assert_eq!(store.cursor(1).await, Ok(Some(7)));
+    assert_eq!(store.exception(1, 3).await, Ok(Some(exception(3))), "the rest is stored");
+    assert_eq!(store.attempts(1, draft(3).id).await.unwrap().len(), 1, "the rest is stored");
+}
+
+pub async fn settling_twice_is_settling_once<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    settle(store, Settlement { exceptions: vec![exception(5)], ..settlement(1) }).await;
+    let it = Settlement {
+        attempts: vec![success(1, 1, 1), attempt(2, 2, 1), attempt(2, 2, 2)],
+        exceptions: vec![exception(2)],
+        removed: vec![5],
+        ..settlement(2)
+    };
+    settle(store, it.clone()).await;
+    let once = image(store).await;
+    settle(store, it).await;
+    assert_eq!(image(store).await, once);
+}
+
+pub async fn what_is_there_is_written_over<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    settle(store, Settlement { attempts: vec![attempt(2, 2, 1)], exceptions: vec![exception(2)], ..settlement(2) }).await;
+    let parked = Exception { tries: 2, state: ExceptionState::Parked { reason: "tries-exhausted".into(), at: at(9) }, ..exception(2) };
+    settle(store, Settlement { attempts: vec![success(2, 2, 1)], exceptions: vec![parked.clone()], ..settlement(2) }).await;
+    assert_eq!(store.exception(1, 2).await, Ok(Some(parked)));
+    assert_eq!(store.attempts(1, draft(2).id).await, Ok(vec![success(2, 2, 1)]));
+}
+
+pub async fn delivered_above_is_of_the_cursor_and_the_generation<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let attempts = vec![success(7, 7, 1), success(2, 2, 1), success(5, 5, 1), attempt(6, 6, 1), success(5, 5, 2), attempt(7, 7, 2)];
+    settle(store, Settlement { attempts, ..settlement(3) }).await;
+    assert_eq!(state(store).await.delivered_above, [5, 7]);
+    settle(store, settlement(5)).await;
+    assert_eq!(state(store).await.delivered_above, [7]);
+    seek(store, 1).await;
+    assert!(state(store).await.delivered_above.is_empty(), "what an earlier generation delivered does not count");
+    let again = Attempt { generation: 2, ..success(5, 5, 3) };
+    settle(store, Settlement { generation: 2, attempts: vec![again], ..settlement(1) }).await;
+    assert_eq!(state(store).await.delivered_above, [5]);
+}
+
+pub async fn exceptions_come_in_order_of_place<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    commit(store, change("acme", [subscribe(subscription(2), Some(0))])).await;
+    let exceptions = [8, 3, 5, 9, 4].map(exception).to_vec();
+    settle(store, Settlement { exceptions, ..settlement(9) }).await;
+    settle(store, Settlement { subscription: 2, exceptions: vec![exception(6)], ..settlement(9) }).await;
+    for (after, limit, want) in
+        [(0, 10, vec![3, 4, 5, 8, 9]), (4, 2, vec![5, 8]), (3, 10, vec![4, 5, 8, 9]), (9, 10, vec![]), (0, 0, vec![]), (Place::MAX, 1, vec![])]
+    {
+        let read = store.exceptions(1, after, limit).await.unwrap();
+        assert_eq!(read, want.into_iter().map(exception).collect::<Vec<_>>(), "{limit} after {after}");
+    }
+    assert_eq!(state(store).await.exceptions.iter().map(|it| it.place).collect::<Vec<_>>(), [3, 4, 5, 8, 9]);
+    assert_eq!(store.exception(1, 5).await, Ok(Some(exception(5))));
+    assert_eq!(store.exception(1, 6).await, Ok(None));
+}
+
+pub async fn every_state_of_an_exception_reads_back<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let states = [
+        ExceptionState::Retrying { due_at: at(77) },
+        ExceptionState::Held,
+        ExceptionState::Parked { reason: "it's over".into(), at: at(78) },
+    ];
+    for (place, state) in (1..).zip(states) {
+        let it = Exception { state, subject: None, revision: 3, tries: 0, ..exception(place) };
+        settle(store, Settlement { exceptions: vec![it.clone()], ..settlement(0) }).await;
+        assert_eq!(store.exception(1, place).await, Ok(Some(it)));
+    }
+}
+
+pub async fn attempts_come_in_order_of_n<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    commit(store, change("acme", [subscribe(subscription(2), Some(0))])).await;
+    settle(store, Settlement { attempts: vec![success(2, 2, 3), attempt(2, 2, 1)], ..settlement(0) }).await;
+    settle(store, Settlement { attempts: vec![attempt(2, 2, 2), attempt(3, 3, 1)], ..settlement(0) }).await;
+    settle(store, Settlement { subscription: 2, attempts: vec![attempt(2, 2, 9)], ..settlement(0) }).await;
+    assert_eq!(store.attempts(1, draft(2).id).await, Ok(vec![attempt(2, 2, 1), attempt(2, 2, 2), success(2, 2, 3)]));
+    assert_eq!(store.attempts(1, draft(4).id).await, Ok(Vec::new()));
+    assert_eq!(store.attempts(1, draft(99).id).await, Ok(Vec::new()));
+}
+
+pub async fn attempts_of_an_event_outside_the_scope_are_none<S: Store>(store: &Arc<S>) {
+    // `beta`'s event 11 is its first and stands at 10 in the log; `acme`'s event 1 is its first.
+    furnish(store).await;
+    commit(store, publish("beta", [draft(11)])).await;
+    let everybody = Subscription { scope: Scope::All, ..subscription(2) };
+    commit(store, change("acme", [subscribe(everybody, Some(0))])).await;
+    settle(store, Settlement { attempts: vec![attempt(1, 1, 1)], ..settlement(0) }).await;
+    settle(store, Settlement { subscription: 2, attempts: vec![attempt(10, 11, 1)], ..settlement(0) }).await;
+    assert_eq!(store.attempts(1, draft(11).id).await, Ok(Vec::new()));
+    assert_eq!(store.attempts(1, draft(1).id).await, Ok(vec![attempt(1, 1, 1)]));
+    assert_eq!(store.attempts(2, draft(11).id).await, Ok(vec![attempt(10, 11, 1)]));
+}
+
+pub async fn summaries_are_of_the_places_asked_for<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let attempts = vec![attempt(2, 2, 1), success(2, 2, 2), attempt(2, 2, 3), attempt(3, 3, 1), success(5, 5, 1)];
+    settle(store, Settlement { attempts, ..settlement(0) }).await;
+    seek(store, 0).await;
+    let again = Attempt { generation: 2, ..success(5, 5, 2) };
+    settle(store, Settlement { generation: 2, attempts: vec![again.clone()], ..settlement(0) }).await;
+    let two = AttemptSummary { place: 2, count: 3, last: attempt(2, 2, 3), succeeded_in: Some(1) };
+    let three = AttemptSummary { place: 3, count: 1, last: attempt(3, 3, 1), succeeded_in: None };
+    let five = AttemptSummary { place: 5, count: 2, last: again, succeeded_in: Some(2) };
+    for (from, to, want) in [
+        (0, 9, vec![&two, &three, &five]),
+        (2, 5, vec![&three, &five]),
+        (1, 2, vec![&two]),
+        (3, 4, vec![]),
+        (5, 3, vec![]),
+        (0, Place::MAX, vec![&two, &three, &five]),
+        (Place::MAX, Place::MAX, vec![]),
+    ] {
+        let read = store.attempt_summaries(1, from, to).await.unwrap();
+        assert_eq!(read.iter().collect::<Vec<_>>(), want, "({from}, {to}]");
+    }
+}
+
+pub async fn an_unknown_subscription_has_nothing<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    assert_eq!(store.reader(2).await, Ok(None));
+    assert_eq!(store.cursor(2).await, Ok(None));
+    assert_eq!(store.exceptions(2, 0, 9).await, Ok(Vec::new()));
+    assert_eq!(store.exception(2, 1).await, Ok(None));
+    assert_eq!(store.attempts(2, draft(1).id).await, Ok(Vec::new()));
+    assert_eq!(store.attempt_summaries(2, 0, 9).await, Ok(Vec::new()));
+}

@@ -1,0 +1,257 @@
+//! Cases of `Resources`.
+
+use super::make::{at, change, commit, fields, payments, put, resource_id, row, tenant, type_name};
+use crate::{
+    Store,
+    store::{Change, Expected, ResourceQuery, ResourceRow, Timer},
+};
+use ringback_model::{ResourceId, Timestamp};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+/// A payment of `acme` made at `secs`, with these members.
+fn made(id: &str, secs: u64, members: Value) -> ResourceRow {
+    let mut row = row("acme", id, 1);
+    row.resource.created_at = at(secs);
+    row.resource.fields = fields(members);
+    row
+}
+
+async fn write<S: Store>(store: &Arc<S>, rows: impl IntoIterator<Item = ResourceRow>) {
+    commit(store, change("acme", rows.into_iter().map(put))).await;
+}
+
+async fn ids<S: Store>(store: &Arc<S>, query: ResourceQuery) -> Vec<String> {
+    store.resources(query).await.unwrap().iter().map(|it| it.resource.id.to_string()).collect()
+}
+
+pub async fn a_row_reads_back_as_it_was_given<S: Store>(store: &Arc<S>) {
+    let mut full = row("acme", "a.b_c~d-E", 1);
+    full.resource.status = "processing".parse().unwrap();
+    full.resource.created_at = Timestamp::from_micros(1);
+    full.resource.updated_at = Timestamp::from_micros(-1);
+    full.resource.since = at(9) + Duration::from_micros(3);
+    full.timer = Some(Timer { due_at: at(60), transition: "fail".parse().unwrap() });
+    // The order of members is the publisher's, not the alphabet's.
+    full.resource.fields = fields(json!({"z": null, "a": {"y": [true, false, "ü\u{0}\"\\"], "b": {}}, "m": "", "'; --": []}));
+    write(store, [full.clone(), row("acme", "2", 1)]).await;
+    let read = store.resource(&tenant("acme"), &type_name("payment"), &full.resource.id).await.unwrap().unwrap();
+    assert_eq!(read, full);
+    assert_eq!(read.resource.encode(), full.resource.encode());
+    for (id, kind, name) in [("beta", "payment", "2"), ("acme", "refund", "2"), ("acme", "payment", "3")] {
+        assert_eq!(store.resource(&tenant(id), &type_name(kind), &resource_id(name)).await, Ok(None));
+    }
+}
+
+pub async fn numbers_read_back_exactly<S: Store>(store: &Arc<S>) {
+    let mut full = row("acme", "1", 1);
+    full.resource.fields = fields(json!({
+        "least": i64::MIN, "most": u64::MAX, "zero": 0, "half": 0.5, "one": 1.0, "tiny": 5e-324, "huge": 1.797_693_134_862_315_7e308,
+        "a": 0.1 + 0.2, "b": 1.0 / 3.0, "c": 2.2250738585072011e-308, "d": -1.2345678901234567e-7, "e": 9_007_199_254_740_993_u64,
+        "f": 123_456_789.123_456_79, "g": 1e23, "h": 8.41e21, "i": 7.0609e-9,
+    }));
+    write(store, [full.clone()]).await;
+    let read = store.resource(&tenant("acme"), &type_name("payment"), &resource_id("1")).await.unwrap().unwrap();
+    assert_eq!(read.resource.fields, full.resource.fields);
+}
+
+pub async fn a_deleted_row_stays_readable_and_leaves_lists<S: Store>(store: &Arc<S>) {
+    write(store, [row("acme", "1", 1), row("acme", "2", 1)]).await;
+    let mut gone = row("acme", "1", 2);
+    gone.deleted = true;
+    write(store, [gone.clone()]).await;
+    assert_eq!(store.resource(&tenant("acme"), &type_name("payment"), &resource_id("1")).await, Ok(Some(gone)));
+    assert_eq!(ids(store, payments("acme")).await, ["2"]);
+}
+
+pub async fn a_list_is_newest_first_then_by_the_bytes_of_the_id<S: Store>(store: &Arc<S>) {
+    let rows = [("b", 1), ("a", 2), ("B", 1), ("~", 1), ("10", 1), ("9", 1), ("z", 0)];
+    write(store, rows.map(|(id, secs)| made(id, secs, json!({})))).await;
+    assert_eq!(ids(store, payments("acme")).await, ["a", "~", "b", "B", "9", "10", "z"]);
+    // A change leaves a row where it is.
+    let mut changed = made("10", 1, json!({}));
+    changed.resource.version = 2;
+    write(store, [changed]).await;
+    assert_eq!(ids(store, ResourceQuery { limit: 5, ..payments("acme") }).await, ["a", "~", "b", "B", "9"]);
+    assert!(ids(store, ResourceQuery { limit: 0, ..payments("acme") }).await.is_empty());
+}
+
+pub async fn pages_make_up_the_list<S: Store>(store: &Arc<S>) {
+    write(store, (0..30).map(|n| made(&format!("p{n}"), n / 7, json!({"odd": n % 2 == 1})))).await;
+    for equal in [Vec::new(), vec![("odd".to_owned(), json!(true))]] {
+        let query = ResourceQuery { equal, ..payments("acme") };
+        let whole = store.resources(query.clone()).await.unwrap();
+        let (mut read, mut after): (Vec<ResourceRow>, Option<(Timestamp, ResourceId)>) = (Vec::new(), None);
+        while let page = store.resources(ResourceQuery { limit: 4, after: after.clone(), ..query.clone() }).await.unwrap()
+            && let Some(last) = page.last()
+        {
+            assert!(page.len() <= 4);
+            after = Some((last.resource.created_at, last.resource.id.clone()));
+            read.extend(page);
+        }
+        assert_eq!(read, whole);
+    }
+}
+
+pub async fn a_list_is_of_one_tenant_and_type<S: Store>(store: &Arc<S>) {
+    let mut other_type = row("acme", "3", 1);
+    other_type.resource.type_name = type_name("refund");
+    write(store, [row("acme", "1", 1), row("beta", "2", 1), other_type]).await;
+    assert_eq!(ids(store, payments("acme")).await, ["1"]);
+    assert_eq!(ids(store, payments("beta")).await, ["2"]);
+    assert!(ids(store, payments("nobody")).await.is_empty());
+    assert_eq!(ids(store, ResourceQuery { type_name: type_name("refund"), ..payments("acme") }).await, ["3"]);
+    assert!(ids(store, ResourceQuery { type_name: type_name("Refund"), ..payments("acme") }).await.is_empty());
+}
+
+/// Rows whose member `v` is of every kind that can be asked for.
+async fn kinds<S: Store>(store: &Arc<S>) {
+    let values = [
+        ("text", json!({"v": "1"})),
+        ("upper", json!({"v": "A"})),
+        ("lower", json!({"v": "a"})),
+        ("int", json!({"v": 1})),
+        ("float", json!({"v": 1.0})),
+        ("half", json!({"v": 1.5})),
+        ("true", json!({"v": true})),
+        ("null", json!({"v": null})),
+        ("none", json!({"w": 1})),
+        ("deep", json!({"v": {"v": 1}})),
+        ("most", json!({"v": u64::MAX})),
+        ("nearly", json!({"v": u64::MAX - 1})),
+        ("precise", json!({"v": 9_007_199_254_740_993_i64})),
+        ("rounded", json!({"v": 9_007_199_254_740_992.0})),
+        ("least", json!({"v": i64::MIN})),
+        ("nul", json!({"v": "a\u{0}b"})),
+    ];
+    write(store, values.map(|(id, members)| made(id, 0, members))).await;
+}
+
+const KINDS: &[(&str, fn() -> Value, &[&str])] = &[
+    ("v", || json!("1"), &["text"]),
+    ("v", || json!("a"), &["lower"]),
+    ("v", || json!("a\u{0}b"), &["nul"]),
+    ("v", || json!(""), &[]),
+    ("v", || json!(1), &["int", "float"]),
+    ("v", || json!(true), &["true"]),
+    ("v", || json!(false), &[]),
+    ("v", || json!(u64::MAX), &["most"]),
+    ("v", || json!(i64::MIN), &["least"]),
+    ("v", || json!(9_007_199_254_740_993_i64), &["precise"]),
+    ("v", || json!(9_007_199_254_740_992_i64), &["rounded"]),
+    ("w", || json!(1), &["none"]),
+    ("V", || json!(1), &[]),
+    ("x", || json!(1), &[]),
+];
+
+#[track_caller]
+fn same(mut got: Vec<String>, want: &[&str], what: &str) {
+    let mut want: Vec<String> = want.iter().map(ToString::to_string).collect();
+    got.sort();
+    want.sort();
+    assert_eq!(got, want, "{what}");
+}
+
+pub async fn equal_narrows_by_value<S: Store>(store: &Arc<S>) {
+    kinds(store).await;
+    for (name, wanted, want) in KINDS {
+        let query = ResourceQuery { equal: vec![((*name).to_owned(), wanted())], ..payments("acme") };
+        same(ids(store, query).await, want, &format!("{name} = {}", wanted()));
+    }
+    let mut done = made("done", 0, json!({"v": 1}));
+    done.resource.status = "completed".parse().unwrap();
+    write(store, [done]).await;
+    let both = |status: &str| ResourceQuery { equal: vec![("status".into(), json!(status)), ("v".into(), json!(1))], ..payments("acme") };
+    same(ids(store, both("completed")).await, &["done"], "status and v");
+    same(ids(store, both("created")).await, &["int", "float"], "another status and v");
+    same(ids(store, both("Created")).await, &[], "a status is written in one way");
+}
+
+pub async fn declared_indexes_change_no_list<S: Store>(store: &Arc<S>) {
+    kinds(store).await;
+    let lists = |all: &[&[&str]]| -> Vec<Vec<String>> { all.iter().map(|it| it.iter().map(ToString::to_string).collect()).collect() };
+    for indexes in [
+        lists(&[&["v", "created_at"]]),
+        lists(&[&["v"], &["w", "v"], &["status", "created_at"], &["status", "v"]]),
+        lists(&[&["w"], &["v", "created_at"], &["v"]]),
+        lists(&[&["created_at"]]),
+        lists(&[]),
+    ] {
+        for _ in 0..2 {
+            store.declare_indexes(&type_name("payment"), &indexes).await.unwrap();
+        }
+        for (name, wanted, want) in KINDS {
+            let query = ResourceQuery { equal: vec![((*name).to_owned(), wanted())], ..payments("acme") };
+            same(ids(store, query).await, want, &format!("{name} = {} under {indexes:?}", wanted()));
+        }
+        let mut added = made("added", 1, json!({"v": "added"}));
+        added.deleted = true; // so that the next round may write it again
+        let found = store.resource(&tenant("acme"), &type_name("payment"), &resource_id("added")).await.unwrap();
+        let expected = found.map_or(Expected::Absent, |it| Expected::Version(it.resource.version));
+        commit(store, change("acme", [Change::Resource { row: Box::new(added), expected }])).await;
+    }
+}
+
+pub async fn names_that_look_like_sql_are_only_names<S: Store>(store: &Arc<S>) {
+    let names = ["it's", "a\"b", "back\\slash", "a.b", "$", "[0]", "#", "ü", "a b", "'; DROP TABLE resources; --", "a\nb", ""];
+    write(store, names.iter().enumerate().map(|(n, name)| made(&format!("r{n}"), 0, json!({*name: "here"})))).await;
+    let indexes: Vec<Vec<String>> = names.iter().map(|it| vec![(*it).to_owned()]).collect();
+    let check = async |when: &str| {
+        for (n, name) in names.iter().enumerate() {
+            let query = ResourceQuery { equal: vec![((*name).to_owned(), json!("here"))], ..payments("acme") };
+            assert_eq!(ids(store, query).await, [format!("r{n}")], "{name:?} {when}");
+        }
+    };
+    check("without an index").await;
+    store.declare_indexes(&type_name("payment"), &indexes[..8]).await.unwrap();
+    store.declare_indexes(&type_name("Payment"), &indexes[4..]).await.unwrap();
+    check("with one").await;
+}
+
+pub async fn counts_are_of_all_tenants_without_deleted_ones<S: Store>(store: &Arc<S>) {
+    let mut gone = row("acme", "3", 1);
+    gone.deleted = true;
+    let mut other_type = row("acme", "3", 1);
+    other_type.resource.type_name = type_name("refund");
+    write(store, [row("acme", "1", 1), row("acme", "2", 1), row("beta", "1", 1), gone, other_type]).await;
+    assert_eq!(store.resource_count(&type_name("payment")).await, Ok(3));
+    assert_eq!(store.resource_count(&type_name("nothing")).await, Ok(0));
+}
+
+fn timed(tenant_id: &str, id: &str, secs: u64) -> ResourceRow {
+    let mut row = row(tenant_id, id, 1);
+    row.timer = Some(Timer { due_at: at(secs), transition: "fail".parse().unwrap() });
+    row
+}
+
+pub async fn timers_are_due_in_order<S: Store>(store: &Arc<S>) {
+    assert_eq!(store.next_timer().await, Ok(None));
+    let mut refund = timed("acme", "1", 10);
+    refund.resource.type_name = type_name("a_refund");
+    let rows = [timed("beta", "1", 10), timed("acme", "2", 10), timed("acme", "1", 10), timed("acme", "3", 5), timed("acme", "4", 20), refund];
+    write(store, rows).await;
+    write(store, [row("acme", "5", 1)]).await;
+    let due = |secs, limit| async move {
+        let due = store.due_timers(at(secs), limit).await.unwrap();
+        assert!(due.iter().all(|it| it.timer.transition.as_str() == "fail"));
+        due.iter().map(|it| format!("{} {} {} {}", it.timer.due_at.since(at(0)).as_secs(), it.tenant, it.type_name, it.id)).collect::<Vec<_>>()
+    };
+    assert_eq!(store.next_timer().await, Ok(Some(at(5))));
+    assert!(due(4, 10).await.is_empty());
+    assert_eq!(due(5, 10).await, ["5 acme payment 3"]);
+    let at_ten = ["5 acme payment 3", "10 acme a_refund 1", "10 acme payment 1", "10 acme payment 2", "10 beta payment 1"];
+    assert_eq!(due(19, 10).await, at_ten);
+    assert_eq!(due(19, 3).await, at_ten[..3]);
+    assert_eq!(due(20, 10).await.len(), 6);
+}
+
+pub async fn a_timer_goes_with_its_row<S: Store>(store: &Arc<S>) {
+    write(store, [timed("acme", "1", 10), timed("acme", "2", 20)]).await;
+    write(store, [row("acme", "1", 2)]).await;
+    assert_eq!(store.next_timer().await, Ok(Some(at(20))));
+    let mut later = timed("acme", "2", 30);
+    later.resource.version = 2;
+    write(store, [later]).await;
+    assert!(store.due_timers(at(29), 10).await.unwrap().is_empty());
+    assert_eq!(store.due_timers(at(30), 10).await.unwrap().len(), 1);
+}

@@ -1,0 +1,136 @@
+//! `/v1/events`, and the events of one resource.
+
+use super::resources::id;
+use crate::http::{answer::Answer, call::Call, failure::Failure};
+use bytes::Bytes;
+use core::time::Duration;
+use futures_util::FutureExt;
+use http::StatusCode;
+use ringback_model::{EventId, Subject, subscription::TypePattern};
+use ringback_service::{
+    Error, FeedQuery, NewEvent, Published, PublishedEvent,
+    json::{self, Parts},
+};
+use ringback_wire::{self as wire, event::check_count, event::parse_types, list, sentences};
+
+/// `GET /v1/events`: a page of the log, or the next events once there are any.
+pub(crate) async fn feed(call: Call) -> Result<Answer, Failure> {
+    let subject = match call.query.one("subject") {
+        None => None,
+        Some(text) => Some(Subject::parse(text).map_err(|it| Failure::parameter("subject", text, it.rule))?),
+    };
+    read(&call, subject).await
+}
+
+/// `GET {path}/{id}/events`: those of one resource, also of a deleted one.
+pub(crate) async fn of_resource(call: Call) -> Result<Answer, Failure> {
+    let (service, ty, id) = (call.service(), call.ty()?, id(&call)?);
+    let subject = Subject::of_resource(&ty.compiled.decl.path, &id);
+    if let Err(gone) = service.resource(&call.ctx, &ty, &id).await {
+        if !matches!(gone, Error::NotFound { .. }) {
+            return Err(gone.into());
+        }
+        // It was deleted, or never was: only then has it no events.
+        let first = FeedQuery { subject: Some(subject.clone()), limit: 1, ..FeedQuery::default() };
+        if !call.ctx.authority().covers(ty.compiled.decl.access.read) || service.feed(&call.ctx, first).await?.events.is_empty() {
+            return Err(gone.into());
+        }
+    }
+    read(&call, Some(subject)).await
+}
+
+async fn read(call: &Call, subject: Option<Subject>) -> Result<Answer, Failure> {
+    let service = call.service();
+    let query = FeedQuery {
+        after: call.query.one("after").map(Into::into),
+        types: types(call)?,
+        subject,
+        limit: call.query.limit()?,
+        wait: Duration::ZERO,
+    };
+    let page = call
+        .waiting(call.query.wait(&call.headers)?, |wait| {
+            let (service, ctx, query) = (&service, &call.ctx, FeedQuery { wait, ..query.clone() });
+            async move { service.feed(ctx, query).await }.boxed()
+        })
+        .await?;
+    let rows = page.events.iter().map(|it| it.bytes.as_ref());
+    Ok(Answer::json(StatusCode::OK, list::feed_bytes(rows, &page.cursor, page.has_more, page.lag)))
+}
+
+fn types(call: &Call) -> Result<Vec<TypePattern>, Failure> {
+    match call.query.one("types") {
+        None => Ok(Vec::new()),
+        Some(text) => parse_types(text).map_err(|rule| Failure::parameter("types", text, rule)),
+    }
+}
+
+/// `GET /v1/events/{id}`: exactly the bytes that a `full` subscription is pushed.
+pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
+    let event = call.service().event(&call.ctx, call.id::<EventId>(0, "event")?).await?;
+    Ok(Answer::json(StatusCode::OK, event.bytes.clone()))
+}
+
+/// `POST /v1/events`: one event, or an array of them, all or nothing.
+pub(crate) async fn publish(mut call: Call) -> Result<Answer, Failure> {
+    if call.bodiless() {
+        return Err(sentences::body_missing(r#"{"type":"order.shipped","data":{"id":"1"}}"#).into());
+    }
+    let (events, many) = match json::split(call.json(false)?)? {
+        Parts::Array(all) => {
+            check_count(all.len())?;
+            let events = all.iter().enumerate().map(|(at, it)| one(it, &format!("/{at}")));
+            (events.collect::<Result<Vec<_>, _>>()?, true)
+        }
+        Parts::Object(members) => (vec![of_members(&members, "")?], false),
+        Parts::Other(text) => (vec![one(text, "")?], false),
+    };
+    let (write, finish) = call.write(move |made: &Published| published(made, many));
+    finish(call.service().publish(&call.ctx, events, write).await?)
+}
+
+fn one(text: &str, at: &str) -> Result<NewEvent, Failure> {
+    match json::split(text.as_bytes())? {
+        Parts::Object(members) => of_members(&members, at),
+        Parts::Array(_) => Err(not_an_event(at, "a list")),
+        Parts::Other(_) => Err(not_an_event(at, "none")),
+    }
+}
+
+fn not_an_event(at: &str, found: &str) -> Failure {
+    sentences::fields_refused(vec![sentences::fields::wrong_type(at, "an event, which is an object", found)]).into()
+}
+
+fn of_members(members: &[(String, &str)], at: &str) -> Result<NewEvent, Failure> {
+    let it = wire::NewEvent::read(members, at)?;
+    Ok(NewEvent {
+        event_type: it.event_type,
+        subject: it.subject,
+        data: json::compact(it.data.as_bytes())?,
+        key: it.key,
+        occurred_at: it.occurred_at,
+        audience: it.audience,
+    })
+}
+
+fn published(made: &Published, many: bool) -> Answer {
+    let status = if made.last_new.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    let rows: Vec<Bytes> = made.events.iter().map(shown).collect();
+    let answer = match rows.first() {
+        Some(row) if !many => Answer::json(status, row.clone()),
+        _ => Answer::json(status, list::list_bytes(rows.iter().map(Bytes::as_ref), None)),
+    };
+    let answer = match (made.last_new, many) {
+        (Some(id), false) => answer.location(&format!("/v1/events/{id}")),
+        _ => answer,
+    };
+    answer.wrote(made.last_new, &made.position)
+}
+
+/// The event's bytes, with a mark if it was there already.
+fn shown(it: &PublishedEvent) -> Bytes {
+    match it.event.bytes.strip_suffix(b"}") {
+        Some(begin) if it.repeated => [begin, b",\"repeated\":true}"].concat().into(),
+        _ => it.event.bytes.clone(),
+    }
+}

@@ -1,0 +1,13 @@
+//! The routes, asked in memory: no sockets, no sleeping. Files mirror the URLs.
+
+mod conditions;
+mod cross_tenant;
+mod every_answer;
+mod every_route;
+mod idempotency;
+mod livez;
+mod payment;
+mod problems;
+mod v1;
+mod waiting;
+mod world;

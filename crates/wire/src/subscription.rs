@@ -1,0 +1,522 @@
+//! Subscriptions: what is shown of them, and the bodies that make and change them.
+
+use crate::{
+    Problem,
+    push_headers::headers,
+    read::{self, Given, Object, Problems, Shape},
+    sentences::{self, fields},
+    status::parse_until,
+};
+use ringback_model::{
+    Subject, TenantId,
+    event::{PayloadForm, Scope},
+    limits,
+    subscription::{DELAYS_DEFAULT, Order, Subscription, TypePattern, Until},
+    tenant::Metadata,
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A subscription, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SubscriptionView {
+    /// `sub_…`, or chosen.
+    pub id: String,
+    /// Whose events it reads; `*` for an operator's over all tenants.
+    pub tenant: String,
+    /// For people.
+    pub description: String,
+    /// For programs.
+    pub metadata: Metadata,
+    /// Exact names or prefixes; empty is all.
+    pub types: Vec<String>,
+    /// Whether unknown exact types are refused.
+    pub strict: bool,
+    /// Only events of this subject.
+    pub subject: Option<String>,
+    /// The statuses that end a one-shot.
+    pub until: Option<String>,
+    /// Where it began, in the answer to its making.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// `full` or `thin`.
+    pub payload: &'static str,
+    /// `none` or `subject`.
+    pub order: &'static str,
+    /// `active paused suspended done`.
+    pub state: &'static str,
+    /// How it is pushed.
+    pub push: PushView,
+    /// Everything at or below this position is settled.
+    pub cursor: String,
+    /// Events of the tenant after `cursor`, filter not applied.
+    pub lag: u64,
+    /// How its endpoint does.
+    pub health: Health,
+    /// Raised by each change of what is matched and how it is written.
+    pub revision: u32,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// The `push` of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PushView {
+    /// Where events are POSTed.
+    pub url: String,
+    /// Static headers.
+    pub headers: BTreeMap<String, String>,
+    /// Deadline of one attempt.
+    pub timeout_ms: u32,
+    /// Tries in flight at once, at most.
+    pub concurrency_max: u32,
+    /// The schedule.
+    pub retry: RetryView,
+    /// `whsec_…`: only in the answer to its making.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// When a failed try is repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RetryView {
+    /// Mean delays in seconds.
+    pub delays: Vec<u32>,
+}
+
+/// How an endpoint does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// `ok`, `failing`, `unroutable` …
+    pub state: &'static str,
+    /// A reason, where there is one: `exceptions-full` …
+    pub why: Option<String>,
+    /// Since when.
+    pub since: String,
+}
+
+impl SubscriptionView {
+    /// The view of a subscription. `secret` and `from` only in the answer to its making.
+    #[must_use]
+    pub fn of(it: &Subscription, cursor: String, lag: u64, health: Health, from: Option<String>, secret: Option<String>) -> Self {
+        let revision = it.revision();
+        Self {
+            id: it.id.to_string(),
+            tenant: it.scope.as_str().to_owned(),
+            description: it.description.clone(),
+            metadata: it.metadata.clone(),
+            types: revision.map(|it| it.types.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            strict: it.strict,
+            subject: it.subject.as_ref().map(ToString::to_string),
+            until: it.until.as_ref().map(ToString::to_string),
+            from,
+            payload: revision.map_or(PayloadForm::Full, |it| it.payload).as_str(),
+            order: revision.map_or(Order::None, |it| it.order).as_str(),
+            state: it.state.as_str(),
+            push: PushView {
+                url: it.push.url.clone(),
+                headers: it.push.headers.iter().cloned().collect(),
+                timeout_ms: it.push.timeout_ms,
+                concurrency_max: it.push.concurrency_max,
+                retry: RetryView { delays: it.push.delays.clone() },
+                secret,
+            },
+            cursor,
+            lag,
+            health,
+            revision: revision.map_or(0, |it| it.no),
+            created_at: it.created_at.to_string(),
+        }
+    }
+}
+
+/// Where a new subscription begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// After the last event.
+    Now,
+    /// Before the first one.
+    Start,
+    /// After this position, not read yet.
+    Position(String),
+}
+
+/// The body of `POST /v1/subscriptions` and `PUT /v1/subscriptions/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSubscription {
+    /// Whose events; the request's tenant if it is left out.
+    pub scope: Option<Scope>,
+    /// For people.
+    pub description: String,
+    /// For programs.
+    pub metadata: Metadata,
+    /// Empty is all but `ringback.*`.
+    pub types: Vec<TypePattern>,
+    /// Whether unknown exact types are refused.
+    pub strict: bool,
+    /// Only events of this subject.
+    pub subject: Option<Subject>,
+    /// Only together with `subject`.
+    pub until: Option<Until>,
+    /// Where to begin.
+    pub from: From,
+    /// How the body is written.
+    pub payload: PayloadForm,
+    /// Which deliveries wait for each other.
+    pub order: Order,
+    /// How it is pushed.
+    pub push: NewPush,
+}
+
+/// The `push` of a new subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPush {
+    /// Not vetted yet.
+    pub url: String,
+    /// One's own secret, not read yet.
+    pub secret: Option<String>,
+    /// Static headers, lower-case names, in order of name.
+    pub headers: Vec<(String, String)>,
+    /// Deadline of one attempt.
+    pub timeout_ms: u32,
+    /// Tries in flight at once, at most.
+    pub concurrency_max: u32,
+    /// Mean delays in seconds.
+    pub delays: Vec<u32>,
+}
+
+/// The body of `PATCH /v1/subscriptions/{id}`: a merge-patch. What is `None`
+/// stays; `null` in the body sets the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatchSubscription {
+    /// For people.
+    pub description: Option<String>,
+    /// Changed entries.
+    pub metadata: Option<MapPatch>,
+    /// All of them anew.
+    pub types: Option<Vec<TypePattern>>,
+    /// Whether unknown exact types are refused.
+    pub strict: Option<bool>,
+    /// How the body is written.
+    pub payload: Option<PayloadForm>,
+    /// Which deliveries wait for each other.
+    pub order: Option<Order>,
+    /// Not vetted yet.
+    pub url: Option<String>,
+    /// Changed headers.
+    pub headers: Option<MapPatch>,
+    /// Deadline of one attempt.
+    pub timeout_ms: Option<u32>,
+    /// Tries in flight at once, at most.
+    pub concurrency_max: Option<u32>,
+    /// Mean delays in seconds.
+    pub delays: Option<Vec<u32>>,
+}
+
+/// Changes of a map of texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapPatch {
+    /// Remove all.
+    Clear,
+    /// Set (`Some`) or remove (`None`) these.
+    Merge(BTreeMap<String, Option<String>>),
+}
+
+impl MapPatch {
+    /// The map after the changes.
+    #[must_use]
+    pub fn apply(&self, map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let Self::Merge(changes) = self else { return BTreeMap::new() };
+        let mut out = map.clone();
+        for (name, change) in changes {
+            match change {
+                Some(value) => out.insert(name.clone(), value.clone()),
+                None => out.remove(name),
+            };
+        }
+        out
+    }
+
+    /// `metadata` after the changes.
+    ///
+    /// # Errors
+    /// When it has more than 50 entries then.
+    pub fn apply_to_metadata(&self, metadata: &Metadata) -> Result<Metadata, Problem> {
+        counted(self.apply(metadata), "/metadata", limits::METADATA_ENTRIES_MAX)
+    }
+
+    /// `push.headers` after the changes.
+    ///
+    /// # Errors
+    /// When there are more than 20 then.
+    pub fn apply_to_headers(&self, headers: &[(String, String)]) -> Result<Vec<(String, String)>, Problem> {
+        let map = self.apply(&headers.iter().cloned().collect());
+        counted(map, "/push/headers", limits::PUSH_HEADERS_MAX).map(|it| it.into_iter().collect())
+    }
+}
+
+fn counted(map: BTreeMap<String, String>, pointer: &str, max: usize) -> Result<BTreeMap<String, String>, Problem> {
+    if map.len() <= max { Ok(map) } else { Err(sentences::fields_refused(vec![fields::wrong_count(pointer, map.len(), 0, max)])) }
+}
+
+const PATHS: &[&str] = &[
+    "tenant",
+    "description",
+    "metadata",
+    "types",
+    "strict",
+    "subject",
+    "until",
+    "from",
+    "payload",
+    "order",
+    "push",
+    "push.url",
+    "push.secret",
+    "push.headers",
+    "push.timeout_ms",
+    "push.concurrency_max",
+    "push.retry",
+    "push.retry.delays",
+];
+
+const OURS: [(&str, &str); 7] = [
+    ("id", "`PUT /v1/subscriptions/<id>` makes one with a chosen id."),
+    ("state", "Use `POST …/pause` or `POST …/resume`."),
+    ("cursor", "It moves by deliveries; `from` says where a new subscription begins."),
+    ("lag", "It is the server's."),
+    ("health", "It is the server's."),
+    ("revision", "It is the server's."),
+    ("created_at", "It is the server's."),
+];
+
+const NEW: Shape = Shape {
+    members: &["tenant", "description", "metadata", "types", "strict", "subject", "until", "from", "payload", "order", "push"],
+    read_only: &OURS,
+    paths: PATHS,
+};
+
+const FIXED: &str = "It is fixed when a subscription is made; make another one.";
+
+const PATCH: Shape = Shape {
+    members: &["description", "metadata", "types", "strict", "payload", "order", "push"],
+    read_only: &{
+        let [id, state, cursor, lag, health, revision, created_at] = OURS;
+        [
+            (id.0, FIXED),
+            state,
+            cursor,
+            lag,
+            health,
+            revision,
+            created_at,
+            ("tenant", FIXED),
+            ("subject", FIXED),
+            ("until", FIXED),
+            ("from", FIXED),
+        ]
+    },
+    paths: PATHS,
+};
+
+const PUSH: Shape =
+    Shape { members: &["url", "secret", "headers", "timeout_ms", "concurrency_max", "retry"], read_only: &[], paths: PATHS };
+
+const PATCH_PUSH: Shape =
+    Shape { members: &["url", "headers", "timeout_ms", "concurrency_max", "retry"], read_only: &[("secret", FIXED)], paths: PATHS };
+
+const RETRY: Shape = Shape { members: &["delays"], read_only: &[], paths: PATHS };
+
+const PAYLOADS: [(&str, PayloadForm); 2] = [("full", PayloadForm::Full), ("thin", PayloadForm::Thin)];
+const ORDERS: [(&str, Order); 2] = [("none", Order::None), ("subject", Order::Subject)];
+
+impl NewSubscription {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A problem that lists all that is wrong with it.
+    pub fn read(body: &Value) -> Result<Self, Problem> {
+        let mut problems = Problems::new();
+        let read = Object::open(body, "", &NEW, &mut problems).and_then(|it| Self::of(&it, &mut problems));
+        problems.finish(read)
+    }
+
+    fn of(it: &Object<'_>, problems: &mut Problems) -> Option<Self> {
+        it.require("push", "say where to call, such as `{\"url\":\"https://example.com/webhook\"}`", problems);
+        let subject = it.parsed("subject", read::name(Subject::parse), problems);
+        let until = it.parsed("until", parse_until, problems);
+        if it.get("until").is_some() && it.get("subject").is_none() {
+            problems.note(fields::needs(&it.pointer("until"), "subject"));
+        }
+        let scope = it.parsed("tenant", parse_scope, problems);
+        let from = it.text_of("from", 1, limits::URL_BYTES_MAX, problems);
+        let description = description(it, problems);
+        let metadata = it.metadata("metadata", problems).unwrap_or_default();
+        let types = types(it, problems);
+        let strict = it.flag("strict", problems).unwrap_or(true);
+        let payload = it.one_of("payload", &PAYLOADS, problems).unwrap_or(PayloadForm::Full);
+        let order = it.one_of("order", &ORDERS, problems).unwrap_or(Order::None);
+        let push = it.object("push", &PUSH, problems).and_then(|it| NewPush::of(&it, problems));
+        Some(Self {
+            scope,
+            description,
+            metadata,
+            types,
+            strict,
+            subject,
+            until,
+            from: match from {
+                None | Some("now") => From::Now,
+                Some("start") => From::Start,
+                Some(position) => From::Position(position.to_owned()),
+            },
+            payload,
+            order,
+            push: push?,
+        })
+    }
+}
+
+impl NewPush {
+    fn of(it: &Object<'_>, problems: &mut Problems) -> Option<Self> {
+        it.require("url", "the address to call", problems);
+        let url = it.text_of("url", 1, limits::URL_BYTES_MAX, problems);
+        let secret = it.text_of("secret", 1, limits::URL_BYTES_MAX, problems).map(Into::into);
+        let headers = match headers(it, problems).map(MapPatch::Merge) {
+            Some(merge) => merge.apply(&BTreeMap::new()).into_iter().collect(),
+            None => Vec::new(),
+        };
+        let timeout_ms = timeout_ms(it, problems);
+        let concurrency_max = concurrency_max(it, problems);
+        let delays = it.object("retry", &RETRY, problems).map_or_else(|| DELAYS_DEFAULT.to_vec(), |it| delays(&it, problems));
+        Some(Self { url: url?.to_owned(), secret, headers, timeout_ms, concurrency_max, delays })
+    }
+}
+
+impl PatchSubscription {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A problem that lists all that is wrong with it.
+    pub fn read(body: &Value) -> Result<Self, Problem> {
+        let mut problems = Problems::new();
+        let read = Object::open(body, "", &PATCH, &mut problems).map(|it| Self::of(&it, &mut problems));
+        problems.finish(read)
+    }
+
+    fn of(it: &Object<'_>, problems: &mut Problems) -> Self {
+        let mut out = Self {
+            description: there(it, "description").then(|| description(it, problems)),
+            metadata: match it.given("metadata") {
+                Given::Absent => None,
+                Given::Null => Some(MapPatch::Clear),
+                Given::Value(_) => it.metadata_patch("metadata", problems).map(MapPatch::Merge),
+            },
+            types: there(it, "types").then(|| types(it, problems)),
+            strict: there(it, "strict").then(|| it.flag("strict", problems).unwrap_or(true)),
+            payload: there(it, "payload").then(|| it.one_of("payload", &PAYLOADS, problems).unwrap_or(PayloadForm::Full)),
+            order: there(it, "order").then(|| it.one_of("order", &ORDERS, problems).unwrap_or(Order::None)),
+            ..Self::default()
+        };
+        if it.given("push") == Given::Null {
+            it.require("push", "a subscription without it can't be read yet", problems);
+        }
+        if let Some(push) = it.object("push", &PATCH_PUSH, problems) {
+            out.patch_push(&push, problems);
+        }
+        out
+    }
+
+    fn patch_push(&mut self, it: &Object<'_>, problems: &mut Problems) {
+        if it.given("url") == Given::Null {
+            it.require("url", "the address to call", problems);
+        }
+        self.url = it.text_of("url", 1, limits::URL_BYTES_MAX, problems).map(Into::into);
+        self.headers = match it.given("headers") {
+            Given::Absent => None,
+            Given::Null => Some(MapPatch::Clear),
+            Given::Value(_) => headers(it, problems).map(MapPatch::Merge),
+        };
+        self.timeout_ms = there(it, "timeout_ms").then(|| timeout_ms(it, problems));
+        self.concurrency_max = there(it, "concurrency_max").then(|| concurrency_max(it, problems));
+        self.delays = match it.given("retry") {
+            Given::Absent => None,
+            Given::Null => Some(DELAYS_DEFAULT.to_vec()),
+            Given::Value(_) => it.object("retry", &RETRY, problems).filter(|it| there(it, "delays")).map(|it| delays(&it, problems)),
+        };
+    }
+}
+
+fn there(it: &Object<'_>, name: &str) -> bool {
+    it.given(name) != Given::Absent
+}
+
+fn parse_scope(text: &str) -> Result<Scope, &'static str> {
+    if text == "*" { Ok(Scope::All) } else { TenantId::parse(text).map(Scope::Tenant).map_err(|it| it.rule) }
+}
+
+fn description(it: &Object<'_>, problems: &mut Problems) -> String {
+    it.text_of("description", 0, limits::DESCRIPTION_BYTES_MAX, problems).unwrap_or_default().to_owned()
+}
+
+fn types(it: &Object<'_>, problems: &mut Problems) -> Vec<TypePattern> {
+    let parse =
+        |text: &str| TypePattern::parse(text).map_err(|_| "an event type such as `payment.completed`, or a prefix such as `payment.*`");
+    it.list(
+        "types",
+        "a list of event types",
+        (0, limits::SUBSCRIPTION_TYPES_MAX),
+        |value, at, problems| read::parsed_at(value, at, parse, problems),
+        problems,
+    )
+    .unwrap_or_default()
+}
+
+fn timeout_ms(it: &Object<'_>, problems: &mut Problems) -> u32 {
+    let (min, max, default) = limits::ATTEMPT_TIMEOUT_MS;
+    it.integer("timeout_ms", min, max, problems).unwrap_or(default)
+}
+
+fn concurrency_max(it: &Object<'_>, problems: &mut Problems) -> u32 {
+    it.integer("concurrency_max", 1, limits::CONCURRENCY_MAX, problems).unwrap_or(limits::CONCURRENCY_DEFAULT)
+}
+
+fn delays(it: &Object<'_>, problems: &mut Problems) -> Vec<u32> {
+    it.list(
+        "delays",
+        "a list of seconds",
+        (1, limits::RETRY_DELAYS_MAX),
+        |value, at, problems| read::integer_at(value, at, 1, limits::RETRY_DELAY_SECS_MAX, problems),
+        problems,
+    )
+    .unwrap_or_else(|| DELAYS_DEFAULT.to_vec())
+}
+
+/// The body of `POST /v1/subscriptions/{id}/resume`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Go on where it stopped.
+    Cursor,
+    /// Skip what came meanwhile.
+    Now,
+}
+
+const RESUME: Shape = Shape { members: &["from"], read_only: &[], paths: &["from"] };
+
+impl Resume {
+    /// Reads the body. Without one, or without `from`, nothing is skipped.
+    ///
+    /// # Errors
+    /// A problem that lists all that is wrong with it.
+    pub fn read(body: Option<&Value>) -> Result<Self, Problem> {
+        let Some(body) = body else { return Ok(Self::Cursor) };
+        let mut problems = Problems::new();
+        let read = Object::open(body, "", &RESUME, &mut problems)
+            .map(|it| it.one_of("from", &[("cursor", Self::Cursor), ("now", Self::Now)], &mut problems).unwrap_or(Self::Cursor));
+        problems.finish(read)
+    }
+}
+
+#[cfg(test)]
+mod tests;
