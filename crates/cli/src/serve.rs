@@ -62,18 +62,12 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
     let seal: Arc<dyn Seal> = Arc::new(Keyring::new(master, Arc::<wiring::SystemEntropy>::clone(&entropy)));
     wait_for_clock(&*store, &*clock).await?;
 
-    let tcp = TcpListener::bind(config.listen)
-        .await
-        .map_err(|it| Failure::new(Exit::Failure, format!("{} can't be listened on: {it}. Choose another with --listen.", config.listen)))?;
+    let tcp = TcpListener::bind(config.listen).await.map_err(|it| {
+        Failure::new(Exit::Failure, format!("{} can't be listened on: {it}. Choose another with --listen.", config.listen))
+    })?;
     let bound = tcp.local_addr().map_err(|it| Failure::new(Exit::Failure, it.to_string()))?;
     let sender = wiring::sender(&config, vec![bound]).map_err(|it| Failure::new(Exit::Failure, it))?;
-    let deps = Deps {
-        store: Arc::<SqliteStore>::clone(&store),
-        sender,
-        clock: Arc::<wiring::SystemClock>::clone(&clock),
-        entropy,
-        seal,
-    };
+    let deps = Deps { store: Arc::<SqliteStore>::clone(&store), sender, clock: Arc::<wiring::SystemClock>::clone(&clock), entropy, seal };
     let public_url = config.public_url_for(bound);
     let service_config = Config {
         public_url: public_url.clone(),
@@ -122,7 +116,10 @@ impl Stop {
     fn new() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let failed = |it: std::io::Error| Failure::new(Exit::Failure, format!("signals can't be heard: {it}"));
-        Ok(Self { terminate: signal(SignalKind::terminate()).map_err(failed)?, interrupt: signal(SignalKind::interrupt()).map_err(failed)? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
     }
 
     async fn asked(&mut self) -> &'static str {
@@ -141,9 +138,8 @@ fn load_types(config: &ServeConfig) -> Result<Vec<CompiledType>, Failure> {
             if !problems.is_empty() {
                 return Err(Failure::invalid(problems.join("\n")));
             }
-            let loaded = types_dir::load_types_dir(dir).map_err(|it| {
-                Failure::invalid(it.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-            })?;
+            let loaded = types_dir::load_types_dir(dir)
+                .map_err(|it| Failure::invalid(it.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
             loaded.into_iter().map(|(path, value)| (path.display().to_string(), value)).collect()
         }
         None if config.dev => types_dir::shipped_types().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
@@ -168,8 +164,7 @@ fn open_store(config: &ServeConfig) -> Result<SqliteStore, Failure> {
     }
     if !config.key_file.exists() {
         // The key comes before the data that it seals.
-        key_file::open(&config.key_file, &config.data, &wiring::SystemEntropy)
-            .map_err(|it| Failure::new(Exit::Invalid, it.to_string()))?;
+        key_file::open(&config.key_file, &config.data, &wiring::SystemEntropy).map_err(|it| Failure::new(Exit::Invalid, it.to_string()))?;
     }
     let options = Options { lock_wait: config.lock_wait, ..Options::default() };
     SqliteStore::open(&config.data, options).map_err(|it| {
@@ -200,9 +195,9 @@ async fn first_key(service: &Service, data: &Path) -> Result<Option<String>, Fai
     let failed = |it: ringback_service::Error| Failure::new(Exit::Failure, format!("the first key could not be made: {it:?}"));
     if let Ok(given) = std::env::var("RINGBACK_OPERATOR_KEY") {
         service.accept_operator_key(given.trim()).await.map_err(|it| match it {
-            ringback_service::Error::Unauthenticated(_) => {
-                Failure::invalid("RINGBACK_OPERATOR_KEY is not a key: one looks like rbk_<id>_<secret>, as `ringback keys create` prints it")
-            }
+            ringback_service::Error::Unauthenticated(_) => Failure::invalid(
+                "RINGBACK_OPERATOR_KEY is not a key: one looks like rbk_<id>_<secret>, as `ringback keys create` prints it",
+            ),
             other => failed(other),
         })?;
         return Ok(None);
@@ -266,9 +261,17 @@ fn banner(config: &ServeConfig, public_url: &str, bound: SocketAddr, key: Option
         lines.push("Paste, line by line:".into());
         lines.push(format!("  export RINGBACK_KEY={key}"));
         for (what, line) in [
-            ("create a payment", format!("curl -u $RINGBACK_KEY: -d '{{\"id\":\"123\",\"amount\":1999,\"currency\":\"eur\"}}' {public_url}/payment")),
+            (
+                "create a payment",
+                format!("curl -u $RINGBACK_KEY: -d '{{\"id\":\"123\",\"amount\":1999,\"currency\":\"eur\"}}' {public_url}/payment"),
+            ),
             ("ask its status", format!("curl -u $RINGBACK_KEY: {public_url}/payment/123/status")),
-            ("be called back", format!("curl -u $RINGBACK_KEY: -d '{{\"types\":[\"payment.completed\"],\"push\":{{\"url\":\"http://127.0.0.1:9000/webhook/payment\"}}}}' {public_url}/v1/subscriptions")),
+            (
+                "be called back",
+                format!(
+                    "curl -u $RINGBACK_KEY: -d '{{\"types\":[\"payment.completed\"],\"push\":{{\"url\":\"http://127.0.0.1:9000/webhook/payment\"}}}}' {public_url}/v1/subscriptions"
+                ),
+            ),
             ("complete it", format!("curl -u $RINGBACK_KEY: -X POST {public_url}/payment/123/complete")),
             ("watch the log", format!("ringback tail --url {public_url}")),
         ] {

@@ -131,9 +131,10 @@ fn check(declarations: &[(PathBuf, Value)]) -> Vec<String> {
     }
     let decls: Vec<&TypeDecl> = checked.iter().map(|(_, it)| it).collect();
     for it in check_all(&decls) {
-        // Of two that clash the later one is named: the pointer is the type's name.
-        let file = checked.iter().rev().find(|(_, decl)| decl.name.as_str() == it.pointer).map(|(file, _)| *file);
-        problems.push(file.map_or_else(|| it.reason.clone(), |file| format!("{}: {}", file.display(), it.reason)));
+        // The pointer begins with the type's name. Of two that clash, the later one is said to be wrong.
+        let (name, member) = it.pointer.trim_start_matches('/').split_once('/').unwrap_or((&it.pointer, ""));
+        let file = checked.iter().rev().find(|(_, decl)| decl.name.as_str() == name).map(|(file, _)| *file);
+        problems.push(file.map_or_else(|| it.reason.clone(), |file| format!("{}: /{member}: {}", file.display(), it.reason)));
     }
     problems
 }
@@ -203,12 +204,12 @@ mod tests {
 
     #[test]
     fn what_is_no_declaration_is_refused_with_its_place() {
+        refused("a.yaml", "type: order\nlifecycle: [a\n", expect!["DIR/a.yaml:2:12: it is not YAML: unclosed bracket '['"]);
         refused(
             "a.yaml",
-            "type: order\nlifecycle: [a\n",
-            expect!["DIR/a.yaml:2:12: it is not YAML: unclosed bracket '['"],
+            "type: order\ntype: order\n",
+            expect!["DIR/a.yaml:2:1: it is not YAML: duplicate mapping key `type` is not allowed here"],
         );
-        refused("a.yaml", "type: order\ntype: order\n", expect!["DIR/a.yaml:2:1: it is not YAML: duplicate mapping key `type` is not allowed here"]);
         refused("a.yaml", "- 1\n", expect!["DIR/a.yaml: it must be a mapping that begins with `type:`"]);
         refused("a.json", "{\"type\": \"order\",\n ]", expect!["DIR/a.json:2:2: it is not JSON: key must be a string"]);
         refused(

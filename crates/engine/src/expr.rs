@@ -126,7 +126,8 @@ impl Expr {
         }
         shallow(source)?;
         let program = ENV.compile(source).map_err(|it| {
-            let first = it.errors.first().map_or_else(|| "it can't be read".to_owned(), |it| format!("column {}: {}", it.pos.1.max(0), it.msg));
+            let first =
+                it.errors.first().map_or_else(|| "it can't be read".to_owned(), |it| format!("column {}: {}", it.pos.1.max(0), it.msg));
             format!("this is not a CEL expression: {}", excerpt(&first, 200))
         })?;
         let mut check = Check { scope, names: Vec::new() };
@@ -207,7 +208,17 @@ impl Expr {
             ExecutionError::Overflow(..) => "a number leaves the range of 64-bit integers".into(),
             ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "it divides by zero".into(),
             ExecutionError::IndexOutOfBounds(_) => "it asks for an element that is not in the list".into(),
-            ExecutionError::NoSuchOverload(it) => format!("`{}` can't be applied to {}", operator(it.function()), it.argument_types().join(" and ")),
+            ExecutionError::NoSuchOverload(it) => {
+                format!("`{}` can't be applied to {}", operator(it.function()), it.argument_types().join(" and "))
+            }
+            ExecutionError::UnsupportedBinaryOperator(
+                _,
+                cel::Value::Int(_) | cel::Value::UInt(_),
+                cel::Value::Int(_) | cel::Value::UInt(_),
+            ) => "a number leaves the range of 64-bit integers".into(),
+            ExecutionError::UnsupportedBinaryOperator(_, a, b) | ExecutionError::ValuesNotComparable(a, b) => {
+                format!("{} and {} do not go together", a.type_of(), b.type_of())
+            }
             _ => "its values do not fit together".into(),
         }
     }
@@ -304,6 +315,9 @@ impl Check<'_> {
     }
 
     fn name(&mut self, name: Name) -> Result<(), String> {
+        if name.path.len() > DEPTH_MAX {
+            return Err(format!("a name has at most {DEPTH_MAX} parts"));
+        }
         let path: Vec<&str> = name.path.iter().map(String::as_str).collect();
         let (schema, implicit): (&Value, &[&str]) = match name.root {
             Root::This => (self.scope.this, &IMPLICIT),
@@ -414,3 +428,6 @@ fn to_json(value: &cel::Value) -> Option<Value> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

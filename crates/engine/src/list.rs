@@ -23,23 +23,9 @@ use serde_json::Value;
 
 pub use ringback_filter::Term;
 
-/// Parameters that mean something else on lists and feeds: a field of such a
-/// name can't be asked for as a parameter.
-pub const RESERVED: [&str; 13] = [
-    "after",
-    "dry_run",
-    "fields",
-    "filter",
-    "limit",
-    "min_position",
-    "sort",
-    "subject",
-    "ticket",
-    "types",
-    "until",
-    "wait",
-    "watch",
-];
+/// Parameters of lists that mean something else: a field of such a name can't
+/// be asked for as a parameter.
+pub const RESERVED: [&str; 9] = ["after", "fields", "filter", "limit", "min_position", "sort", "ticket", "wait", "watch"];
 
 /// A query parameter that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -132,7 +132,9 @@ fn member<'a>(schema: &'a Map<String, Value>, name: &'a str) -> Declared<'a> {
         Some(Value::Bool(false)) => Declared::Not { name, known: known() },
         Some(it @ Value::Object(_)) => Declared::As(it),
         Some(_) => Declared::Open,
-        None if ["allOf", "anyOf", "oneOf", "if", "dependentSchemas", "$dynamicRef"].iter().any(|it| schema.contains_key(*it)) => Declared::Open,
+        None if ["allOf", "anyOf", "oneOf", "if", "dependentSchemas", "$dynamicRef"].iter().any(|it| schema.contains_key(*it)) => {
+            Declared::Open
+        }
         None if schema.contains_key("properties") => Declared::Not { name, known: known() },
         None => Declared::Open,
     }

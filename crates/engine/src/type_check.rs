@@ -14,6 +14,7 @@ mod rules;
 mod tests;
 
 use crate::{suggest, types::CompiledType};
+use core::time::Duration;
 use read::{Problems, Reader};
 use ringback_model::{
     EventType, TypeName,
@@ -21,7 +22,6 @@ use ringback_model::{
     limits,
     type_decl::{Access, ChangeEvents, Poll, TypeDecl},
 };
-use core::time::Duration;
 use serde_json::{Value, json};
 
 /// One thing that is wrong with a declaration.
@@ -168,7 +168,10 @@ fn default_path(name: &TypeName, problems: &Problems) -> String {
 fn path(at: &Reader<'_>, text: &str) -> bool {
     let segments: Vec<&str> = text.strip_prefix('/').map_or_else(Vec::new, |it| it.split('/').collect());
     let good = |it: &&str| {
-        !it.is_empty() && *it != "." && *it != ".." && it.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
+        !it.is_empty()
+            && *it != "."
+            && *it != ".."
+            && it.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
     };
     if !(1..=3).contains(&segments.len()) || !segments.iter().all(good) {
         at.wrong("a path has 1 to 3 segments of A-Z a-z 0-9 . _ ~ -, such as `/payment` or `/shop/orders`");
@@ -235,11 +238,9 @@ fn indexes(at: &Reader<'_>) -> Vec<Vec<String>> {
 }
 
 fn access(at: Option<Reader<'_>>) -> Access {
-    let mut out =
-        Access { read: Authority::Tenant, create: Authority::Operator, update: Authority::Operator, delete: Authority::Operator };
+    let mut out = Access { read: Authority::Tenant, create: Authority::Operator, update: Authority::Operator, delete: Authority::Operator };
     if let Some(given) = at.and_then(|it| it.members(&["read", "create", "update", "delete"])) {
-        for (name, slot) in
-            [("read", &mut out.read), ("create", &mut out.create), ("update", &mut out.update), ("delete", &mut out.delete)]
+        for (name, slot) in [("read", &mut out.read), ("create", &mut out.create), ("update", &mut out.update), ("delete", &mut out.delete)]
         {
             if let Some(it) = given.optional(name).and_then(|it| it.authority()) {
                 *slot = it;

@@ -128,9 +128,8 @@ impl CompiledType {
                 continue;
             };
             let mut body = body.clone();
-            let made = lifecycle::take_id(&mut body).and_then(|_| {
-                lifecycle::create(self, tenant.clone(), id.clone(), body, Timestamp::from_secs(0), EventId::from_bits(0))
-            });
+            let made = lifecycle::take_id(&mut body)
+                .and_then(|_| lifecycle::create(self, tenant.clone(), id.clone(), body, Timestamp::from_secs(0), EventId::from_bits(0)));
             match made {
                 Ok(_) => {}
                 Err(Refusal::Invalid(all)) => problems.extend(all.into_iter().map(|it| problem(format!("{at}{}", it.pointer), it.detail))),
@@ -182,14 +181,11 @@ fn step(decl: &TypeDecl, it: &Transition, problems: &mut Vec<TypeProblem>) -> Op
         }
     }
     let scope = Scope { this: &decl.schema, input: it.input.as_ref() };
-    let mut expression = |pointer: String, source: &str| Expr::compile(source, scope).map_err(|it| problems.push(problem(pointer, it))).ok();
+    let mut expression =
+        |pointer: String, source: &str| Expr::compile(source, scope).map_err(|it| problems.push(problem(pointer, it))).ok();
     let guard = it.guard.as_ref().and_then(|it| expression(format!("{at}/guard"), it));
-    let when = it
-        .to
-        .iter()
-        .enumerate()
-        .map(|(no, it)| it.when.as_ref().and_then(|it| expression(format!("{at}/to/{no}/when"), it)))
-        .collect();
+    let when =
+        it.to.iter().enumerate().map(|(no, it)| it.when.as_ref().and_then(|it| expression(format!("{at}/to/{no}/when"), it))).collect();
     let set = it.set.iter().filter_map(|(name, it)| Some((name.clone(), expression(join(&format!("{at}/set"), name), it)?))).collect();
     for (name, _) in &it.set {
         let pointer = join(&format!("{at}/set"), name);

@@ -37,11 +37,11 @@ impl Chance {
         self.unit() < share
     }
 
-    /// An exponential waiting time with this mean, cut at three means so that
-    /// the demo ends: one wait in twenty is cut.
+    /// An exponential waiting time with this mean, cut at four means so that
+    /// the demo ends: one wait in fifty is cut.
     pub(super) fn wait(&mut self, mean: Duration) -> Duration {
         let factor = -(1.0 - self.unit()).ln();
-        mean.mul_f64(factor.clamp(0.0, 3.0))
+        mean.mul_f64(factor.clamp(0.0, 4.0))
     }
 }
 
@@ -54,8 +54,8 @@ mod tests {
         let mut chance = Chance::seeded(7);
         let total: Duration = (0..20_000).map(|_| chance.wait(Duration::from_secs(1))).sum();
         let mean = total.as_secs_f64() / 20_000.0;
-        // Cutting at three means takes e⁻³ off.
-        assert!((mean - 0.95).abs() < 0.02, "{mean}");
+        // Cutting at four means takes e⁻⁴ off.
+        assert!((mean - 0.98).abs() < 0.02, "{mean}");
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) async fn run(args: DemoArgs) -> ExitCode {
     let plan = match Plan::new(args.for_time, args.rate) {
         Ok(plan) => plan,
         Err(why) => {
-            eprintln!("{why}");
+            say(&why);
             return ExitCode::from(2);
         }
     };
@@ -76,10 +76,10 @@ pub(crate) async fn run(args: DemoArgs) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
-            eprintln!("the demo could not be played: {why}");
+            say(&format!("the demo could not be played: {why}"));
             let mut source = why.source();
             while let Some(because) = source {
-                eprintln!("  because: {because}");
+                say(&format!("  because: {because}"));
                 source = because.source();
             }
             ExitCode::FAILURE
@@ -143,13 +143,13 @@ async fn perform(plan: Plan, plain: bool, server: &Arc<Mutex<Server>>, mut inter
             shown = &mut show => break shown,
             _ = ticks.tick() => {
                 stage.sample();
-                onlooker.look(&stage)?;
+                onlooker.look(&stage);
             }
         }
     };
     tasks.abort_all();
 
-    onlooker.leave(&stage.view())?;
+    onlooker.leave(&stage.view());
     let table = stage.table(&verdict, wrote_for);
     let colour = !plain && io::stdout().is_terminal() && colours_wanted();
     let mut out = io::stdout().lock();
@@ -250,45 +250,46 @@ impl Onlooker {
         {
             return Self::Picture(curtain, colour);
         }
-        eprintln!("You ask, I answer. Or: I'll call you.");
+        say("You ask, I answer. Or: I'll call you.");
         if stage.plan.write.is_none() {
-            for line in stage.join() {
-                eprintln!("{line}");
-            }
+            stage.join().iter().for_each(|line| say(line));
         }
         Self::Lines { next: LINE_EVERY, told: 0 }
     }
 
-    fn look(&mut self, stage: &Stage) -> io::Result<()> {
+    /// Shows how it stands. Whoever stops looking on doesn't end the demo.
+    fn look(&mut self, stage: &Stage) {
         let view = stage.view();
         match self {
-            Self::Picture(curtain, _) => curtain.draw(&screen::picture(&view, Curtain::width())),
+            Self::Picture(curtain, _) => {
+                let _ = curtain.draw(&screen::picture(&view, Curtain::width()));
+            }
             Self::Lines { next, told } => {
-                let mut out = io::stderr().lock();
                 for (at, what) in stage.news_after(told) {
-                    writeln!(out, "{:>5}  {what}", text::clock(at))?;
+                    say(&format!("{:>5}  {what}", text::clock(at)));
                 }
                 if view.elapsed >= *next {
                     *next = view.elapsed + LINE_EVERY;
-                    writeln!(out, "{}", plain_line(&view))?;
+                    say(&plain_line(&view));
                 }
-                Ok(())
             }
         }
     }
 
     /// Leaves the last picture standing above the table.
-    fn leave(self, view: &View) -> io::Result<()> {
+    fn leave(self, view: &View) {
         if let Self::Picture(curtain, colour) = self {
             drop(curtain);
-            let mut out = io::stderr().lock();
-            writeln!(out)?;
+            say("");
             for line in screen::timelines(view, Curtain::width(), false) {
-                writeln!(out, "{}", line.show(colour))?;
+                say(&line.show(colour));
             }
         }
-        Ok(())
     }
+}
+
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// One moment in one line.

@@ -83,10 +83,7 @@ fn types() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("order.yaml");
     std::fs::write(&file, "type: order\nlifecycle: created -> paid\n").expect("a file");
-    check(
-        &["types", "put", &file.display().to_string()],
-        &[r#"PUT /v1/types/order {"type":"order","lifecycle":"created -> paid"}"#],
-    );
+    check(&["types", "put", &file.display().to_string()], &[r#"PUT /v1/types/order {"type":"order","lifecycle":"created -> paid"}"#]);
     std::fs::write(&file, "lifecycle: created -> paid\n").expect("a file");
     ends(&["types", "put", &file.display().to_string()], Exit::Invalid);
 }
@@ -132,7 +129,10 @@ fn resources() {
     );
     check(&["resources", "update", "/p", "1", "-d", r#"{"a":null}"#, "--if-match", "3"], &[r#"PATCH /p/1 if-match: "3" {"a":null}"#]);
     check(&["resources", "do", "/p", "1", "complete"], &["POST /p/1/complete"]);
-    check(&["resources", "do", "/p", "1", "refund", "-d", r#"{"amount":5}"#, "--if-match", "*"], &[r#"POST /p/1/refund if-match: * {"amount":5}"#]);
+    check(
+        &["resources", "do", "/p", "1", "refund", "-d", r#"{"amount":5}"#, "--if-match", "*"],
+        &[r#"POST /p/1/refund if-match: * {"amount":5}"#],
+    );
     check(&["resources", "delete", "/p", "1"], &["DELETE /p/1"]);
     check(&["resources", "events", "/p", "1", "--tenant", "*"], &["GET /p/1/events ringback-tenant: *"]);
     check(&["resources", "version", "/p", "1", "2"], &["GET /p/1/versions/2"]);
@@ -144,10 +144,10 @@ fn waiting_for_a_status() {
     let order = "GET /v1/types/order";
     check(&["resources", "status", "/p", "1"], &["GET /p/1/status"]);
     check(&["resources", "status", "order", "1", "--until", "done"], &[order, "GET /shop/orders/1/status?wait=60&until=done"]);
-    check(&["resources", "status", "order", "1", "--until", "completed,failed", "--wait", "5s"], &[
-        order,
-        "GET /shop/orders/1/status?wait=5&until=completed,failed",
-    ]);
+    check(
+        &["resources", "status", "order", "1", "--until", "completed,failed", "--wait", "5s"],
+        &[order, "GET /shop/orders/1/status?wait=5&until=completed,failed"],
+    );
     ends(&["resources", "status", "order", "slow", "--until", "done"], Exit::TimedOut);
     ends(&["resources", "status", "order", "lost", "--until", "completed", "--wait", "2m"], Exit::Failure);
 }

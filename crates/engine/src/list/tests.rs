@@ -29,8 +29,12 @@ static EVENT: LazyLock<CompiledType> = LazyLock::new(|| {
 static OPEN: LazyLock<CompiledType> = LazyLock::new(|| CompiledType::load(&json!({"type": "order", "lifecycle": "a -> b"})).unwrap());
 
 fn ask(ty: &CompiledType, query: &str) -> Result<Vec<Term>, ListProblem> {
-    let params: Vec<(String, String)> =
-        query.split('&').filter(|it| !it.is_empty()).map(|it| it.split_once('=').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect();
+    let params: Vec<(String, String)> = query
+        .split('&')
+        .filter(|it| !it.is_empty())
+        .map(|it| it.split_once('=').unwrap())
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .collect();
     terms(ty, &params)
 }
 

@@ -26,9 +26,15 @@ fn statuses(decl: &TypeDecl, out: &mut Vec<TypeProblem>) {
     for it in &decl.lifecycle.statuses {
         let at = join("/lifecycle/statuses", it.name.as_str());
         if !reached.contains(&it.name) {
-            out.push(problem(at, format!("no way leads from `{}` to `{}`; add a transition or remove it", decl.lifecycle.initial, it.name)));
+            out.push(problem(
+                at,
+                format!("no way leads from `{}` to `{}`; add a transition or remove it", decl.lifecycle.initial, it.name),
+            ));
         } else if !it.done && !decl.lifecycle.transitions.iter().any(|step| step.from.contains(&it.name)) {
-            out.push(problem(at, format!("nothing leads away from `{}` and it is not `done`; mark it `done: true` or add a transition", it.name)));
+            out.push(problem(
+                at,
+                format!("nothing leads away from `{}` and it is not `done`; mark it `done: true` or add a transition", it.name),
+            ));
         }
     }
 }
@@ -92,7 +98,6 @@ fn indexes(decl: &TypeDecl, out: &mut Vec<TypeProblem>) {
 
 /// What the schema says about single fields: those that are kept, those that
 /// only transitions set, and the values of those that are left out.
-#[expect(clippy::type_complexity, reason = "three lists that are read in one walk and go straight into the declaration")]
 pub(super) fn fields(schema: &Value, problems: &Problems) -> (Vec<String>, Vec<String>, Vec<(String, Value)>) {
     let (mut immutable, mut read_only, mut defaults) = (Vec::new(), Vec::new(), Vec::new());
     let Some(map) = schema.as_object() else {

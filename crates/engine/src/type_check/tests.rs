@@ -47,10 +47,7 @@ fn changed(pointer: &str, value: Value) -> Value {
 #[test]
 fn yaml_is_read_as_people_write_it() {
     let it = yaml("a: { b: 15m, c: [1, -2, 1.5, true, null], d: {} }\ne:\nf: 'x'\ng: \"^[a-z]{3}$\"\nh: 2026-11-23\ni: no\n");
-    assert_eq!(
-        it,
-        json!({"a":{"b":"15m","c":[1,-2,1.5,true,null],"d":{}},"e":null,"f":"x","g":"^[a-z]{3}$","h":"2026-11-23","i":"no"})
-    );
+    assert_eq!(it, json!({"a":{"b":"15m","c":[1,-2,1.5,true,null],"d":{}},"e":null,"f":"x","g":"^[a-z]{3}$","h":"2026-11-23","i":"no"}));
     assert!(serde_saphyr::from_str::<Value>("a: 1\na: 2").is_err(), "a name that stands twice is refused");
 }
 
@@ -81,7 +78,10 @@ fn the_full_form_is_read_whole() {
     assert_eq!(it.lifecycle.initial.as_str(), "created");
     assert_eq!(it.lifecycle.statuses.iter().filter(|it| it.done).count(), 4);
     let timeout = it.status(&"processing".parse().unwrap()).unwrap().timeout.clone().unwrap();
-    assert_eq!((timeout.after, timeout.transition.as_str(), timeout.input), (Duration::from_secs(900), "fail", Some(json!({"code":"timeout"}))));
+    assert_eq!(
+        (timeout.after, timeout.transition.as_str(), timeout.input),
+        (Duration::from_secs(900), "fail", Some(json!({"code":"timeout"})))
+    );
     let refund = it.transition("refund").unwrap();
     assert_eq!(refund.by, Authority::Tenant);
     assert_eq!(refund.to.len(), 2);
@@ -165,12 +165,12 @@ fn unknown_members_are_refused_with_a_suggestion() {
     payment_with("/id/prefx", json!("x"), &[("/id/prefx", "did you mean `prefix`?")]);
     payment_with("/lifecycle/start", json!("x"), &[("/lifecycle/start", "there is no `start` here")]);
     payment_with("/lifecycle/statuses/created", json!({"don":true}), &[("/lifecycle/statuses/created/don", "did you mean `done`?")]);
+    payment_with("/lifecycle/transitions/refund/gaurd", json!("true"), &[("/lifecycle/transitions/refund/gaurd", "did you mean `guard`?")]);
     payment_with(
-        "/lifecycle/transitions/refund/gaurd",
-        json!("true"),
-        &[("/lifecycle/transitions/refund/gaurd", "did you mean `guard`?")],
+        "/lifecycle/statuses/processing/timeout/in",
+        json!(1),
+        &[("/lifecycle/statuses/processing/timeout/in", "there is no `in`")],
     );
-    payment_with("/lifecycle/statuses/processing/timeout/in", json!(1), &[("/lifecycle/statuses/processing/timeout/in", "there is no `in`")]);
     payment_with("/events/create", json!("payment.x"), &[("/events/create", "did you mean `created`?")]);
     payment_with("/access/reed", json!("tenant"), &[("/access/reed", "did you mean `read`?")]);
     payment_with("/poll/every", json!("1s"), &[("/poll/every", "there is no `every`")]);
@@ -249,9 +249,17 @@ fn lifecycles_in_one_line_are_checked() {
 
 #[test]
 fn statuses_must_be_reached_and_left() {
-    payment_with("/lifecycle/statuses/lost", json!({"done":true}), &[("/lifecycle/statuses/lost", "no way leads from `created` to `lost`")]);
+    payment_with(
+        "/lifecycle/statuses/lost",
+        json!({"done":true}),
+        &[("/lifecycle/statuses/lost", "no way leads from `created` to `lost`")],
+    );
     payment_with("/lifecycle/statuses/failed", json!({}), &[("/lifecycle/statuses/failed", "nothing leads away from `failed`")]);
-    payment_with("/lifecycle/initial", json!("craeted"), &[("/lifecycle/initial", "there is no status `craeted`; did you mean `created`?")]);
+    payment_with(
+        "/lifecycle/initial",
+        json!("craeted"),
+        &[("/lifecycle/initial", "there is no status `craeted`; did you mean `created`?")],
+    );
     refused(&json!({"type":"a","lifecycle":{"statuses":{}}}), &[("/lifecycle/statuses", "declare at least one")]);
     refused(&json!({"type":"a","lifecycle":{}}), &[("/lifecycle/statuses", "`statuses` is missing")]);
     refused(&json!({"type":"a","lifecycle":{"statuses":{"9":{}}}}), &[("/lifecycle/statuses/9", "is not a status")]);
@@ -271,7 +279,11 @@ fn transitions_are_checked() {
     process("from", Value::Null, ("/lifecycle/transitions/process/from", "`from` is missing"));
     process("to", json!("processed"), ("/lifecycle/transitions/process/to", "there is no status `processed`"));
     process("to", json!([]), ("/lifecycle/transitions/process/to", "at least one status"));
-    process("to", json!([{"status":"processing"},{"status":"failed"}]), ("/lifecycle/transitions/process/to/0", "without `when` always holds"));
+    process(
+        "to",
+        json!([{"status":"processing"},{"status":"failed"}]),
+        ("/lifecycle/transitions/process/to/0", "without `when` always holds"),
+    );
     process("to", json!([{"when":"true"}]), ("/lifecycle/transitions/process/to/0/status", "`status` is missing"));
     process("to", Value::Null, ("/lifecycle/transitions/process/to", "`to` is missing"));
     process("event", json!("order.done"), ("/lifecycle/transitions/process/event", "begin with `payment.`"));
@@ -296,7 +308,11 @@ fn transitions_are_checked() {
         let pointer = format!("/lifecycle/transitions/{name}");
         payment_with(&pointer, json!({"from":["created"],"to":"failed"}), &[(&pointer, "a route of the server's own")]);
     }
-    payment_with("/lifecycle/transitions/a~1b", json!({"from":["created"],"to":"failed"}), &[("/lifecycle/transitions/a~01b", "is not a transition")]);
+    payment_with(
+        "/lifecycle/transitions/a~1b",
+        json!({"from":["created"],"to":"failed"}),
+        &[("/lifecycle/transitions/a~01b", "is not a transition")],
+    );
     payment_with("/events/updated", json!("updated"), &[("/events/updated", "belongs to somebody else")]);
 }
 
@@ -352,7 +368,11 @@ fn indexes_access_poll_and_examples_are_checked() {
     payment_with("/indexes", json!([["status", "status"]]), &[("/indexes/0/1", "stands here twice")]);
     payment_with("/indexes", json!([["status"], ["status"]]), &[("/indexes/1", "declared twice")]);
     payment_with("/indexes", json!([[]]), &[("/indexes/0", "a list of fields")]);
-    payment_with("/indexes", json!(["status"]), &[("/indexes/0", "expected a list of fields, found text"), ("/indexes/0", "a list of fields, such as")]);
+    payment_with(
+        "/indexes",
+        json!(["status"]),
+        &[("/indexes/0", "expected a list of fields, found text"), ("/indexes/0", "a list of fields, such as")],
+    );
     payment_with("/indexes", json!(vec![["status"]; 17]), &[("/indexes", "at most 16")]);
     payment_with("/access/create", json!("everybody"), &[("/access/create", "neither `tenant` nor `operator`")]);
     payment_with("/poll", json!({"min":"2m"}), &[("/poll", "is above `max`")]);

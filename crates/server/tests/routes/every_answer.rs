@@ -32,7 +32,10 @@ async fn problems_have_one_shape() {
     let world = World::new().await;
     let reply = world.get("/payment/none").header("x-request-id", "mine").await;
     assert_eq!(reply.header("content-type"), "application/problem+json");
-    expect![[r#""#]].assert_eq(&reply.show());
+    expect![[r#"
+        404
+        ringback-tenant: default
+        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no payment `none`. Check the id, and the tenant that the request names.","request_id":"mine","retryable":false}"#]].assert_eq(&reply.show());
 }
 
 #[tokio::test]

@@ -137,6 +137,10 @@ impl Reader {
         self.window.set_limits(Limits::of(&subscription.push));
         self.window.set_revisions(&subscription.revisions);
         self.window.set_active(subscription.state == State::Active, now);
+        if subscription.push.url != self.subscription.push.url {
+            // Another address may be one that can be called.
+            self.window.recheck(now);
+        }
         self.subscription = subscription;
         self.frozen = false;
         self.caught_up = false;

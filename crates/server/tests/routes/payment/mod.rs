@@ -1,0 +1,11 @@
+//! `/payment`: a declared path.
+
+mod create;
+mod delete;
+mod events;
+mod get;
+mod list;
+mod patch;
+mod status;
+mod transition;
+mod versions;

@@ -1,0 +1,17 @@
+//! `/v1/log`.
+
+use crate::world::World;
+use expect_test::expect;
+
+#[tokio::test]
+async fn the_ends_of_ones_own_log() {
+    let (world, acme, _) = World::of_two().await;
+    world.payment("123").await;
+    world.step("/payment/123/complete").tenant("default").await;
+    expect![[r#"
+        200
+        ringback-tenant: default
+        {"first":1,"last":2,"floor":0,"epoch":1,"deliveries_held":false}"#]].assert_eq(&world.get("/v1/log").tenant("default").await.show());
+    assert_eq!(world.get("/v1/log").tenant("*").await.member("last"), "2");
+    assert_eq!(world.get("/v1/log").key(&acme).await.member("last"), "0");
+}
