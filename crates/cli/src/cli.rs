@@ -46,7 +46,7 @@ pub(crate) enum Verb {
     Demo(DemoArgs),
     /// A question to a server.
     #[command(flatten)]
-    Ask(verbs::Ask),
+    Ask(Box<verbs::Ask>),
     /// Show or check the configuration of `serve`
     Config(ConfigArgs),
     /// Print a completion script for a shell

@@ -296,6 +296,7 @@ const fn log_format_text(it: LogFormat) -> &'static str {
     }
 }
 
+#[expect(clippy::ptr_arg, reason = "it is called with a reference to the setting's own type")]
 fn path_json(it: &PathBuf) -> serde_json::Value {
     it.display().to_string().into()
 }

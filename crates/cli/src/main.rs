@@ -56,7 +56,7 @@ fn run(cli: Cli, typed: &[String]) -> Result<ExitCode, Failure> {
         Verb::Demo(DemoArgs { for_time, rate, plain }) => Ok(threads()?.block_on(demo::run(demo::DemoArgs { for_time, rate, plain }))),
         Verb::Ask(ask) => {
             let connect = top.complete(ask.connect(), |name| typed.iter().any(|it| it == name));
-            done(ask_server(connect, ask))
+            done(ask_server(connect, *ask))
         }
         Verb::Config(args) => done(verbs::config::run(args.verb)),
         Verb::Completion { shell } => done(completion(shell)),

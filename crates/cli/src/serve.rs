@@ -40,7 +40,7 @@ pub(crate) async fn run(config: ServeConfig) -> ExitCode {
 }
 
 async fn serve(config: ServeConfig) -> Result<(), Failure> {
-    log_to_stderr(config.log_format);
+    log_to_stderr(config.log_format, &config.log_filter);
     if config.dev && !config.listen.ip().is_loopback() {
         return Err(Failure::invalid(format!(
             "--dev opens private addresses to everybody who can reach the server, so it listens on loopback alone, not on {}. Leave --dev out, or listen on 127.0.0.1.",
@@ -227,9 +227,9 @@ fn listen_unix(path: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-fn log_to_stderr(format: LogFormat) {
+fn log_to_stderr(format: LogFormat, filter: &str) {
     use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_env("RINGBACK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let people = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Text => true,

@@ -154,7 +154,7 @@ fn parse(path: &Path, text: &str) -> Result<Value, TypeFileError> {
             wrong(Some((it.line() as u64, it.column() as u64)), format!("it is not JSON: {reason}"))
         })?
     } else {
-        serde_saphyr::from_str(text).map_err(|it| {
+        serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true }).map_err(|it| {
             let it = it.without_snippet();
             let place = it.location().map(|at| (at.line(), at.column())).filter(|(line, _)| *line > 0);
             let whole = it.render_with_formatter(&serde_saphyr::UserMessageFormatter);

@@ -74,6 +74,7 @@ mod tests {
             strict: true,
             subject: subject.map(|it| Subject::parse(it).unwrap()),
             until: None,
+            from: "now".into(),
             state: State::Active,
             push: Push {
                 url: "https://example.com/".into(),

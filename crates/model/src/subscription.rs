@@ -41,6 +41,8 @@ pub struct Subscription {
     pub subject: Option<Subject>,
     /// With `subject`: deliver once, when one of these statuses is reached.
     pub until: Option<Until>,
+    /// Where it was asked to begin, as it was said: `now`, `start`, a position.
+    pub from: String,
     /// Whether it is read.
     pub state: State,
     /// How it is pushed.

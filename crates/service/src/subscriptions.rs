@@ -189,6 +189,7 @@ impl Service {
             strict: new.strict,
             subject: new.subject,
             until: new.until,
+            from: new.from,
             state: State::Active,
             push: Push {
                 url: new.push.url,

@@ -31,7 +31,10 @@ impl Answers for SqliteStore {
             .submit(Entry::OrWait, 64, move |tx| {
                 Ok(tx
                     .conn
-                    .prepare_cached("DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE expires_at <= ?1 LIMIT ?2)")?
+                    .prepare_cached(
+                        "DELETE FROM answers WHERE rowid IN
+                             (SELECT rowid FROM answers WHERE expires_at <= ?1 ORDER BY expires_at, scope LIMIT ?2)",
+                    )?
                     .execute(params![now.as_micros(), limit])?)
             })
             .await;

@@ -225,7 +225,7 @@ impl Reading {
             }
             let ends = event.ends_change_set;
             set.push(event);
-            if ends {
+            if ends || page.len() + set.len() >= slice.events_max {
                 page.append(&mut set);
             }
         }

@@ -119,6 +119,7 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
         strict: body.strict,
         subject,
         until,
+        from: body.from,
         state: State::parse(&body.state).ok_or_else(|| broken("state", &body.state))?,
         push: Push {
             url: push.url,
@@ -146,6 +147,7 @@ struct Body {
     strict: bool,
     subject: Option<String>,
     until: Option<StoredUntil>,
+    from: String,
     state: String,
     push: StoredPush,
     revisions: Vec<StoredRevision>,
@@ -214,6 +216,7 @@ impl From<&Subscription> for Body {
                 Until::Done => StoredUntil::Done,
                 Until::Statuses(all) => StoredUntil::Statuses(all.iter().map(ToString::to_string).collect()),
             }),
+            from: it.from.clone(),
             state: it.state.as_str().into(),
             push: StoredPush {
                 url: it.push.url.clone(),

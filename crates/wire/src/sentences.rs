@@ -201,10 +201,10 @@ pub fn scope_missing(scope: &str) -> Problem {
         .with("required_scope", scope)
 }
 
-/// Something for operators; `what` begins the sentence.
+/// Something for operators; `what` completes "to …": "make tenants".
 #[must_use]
 pub fn operator_only(what: &str) -> Problem {
-    Problem::new(ErrorCode::Forbidden, format!("{} needs an operator key.", capital(what)))
+    Problem::new(ErrorCode::Forbidden, format!("It takes an operator key to {what}."))
 }
 
 /// A transition that is `by: operator`.
@@ -229,7 +229,7 @@ pub fn key_beyond_own(what: &str) -> Problem {
 pub fn no_route(path: &str, suggestion: Option<&str>) -> Problem {
     Problem::new(
         ErrorCode::NotFound,
-        format!("There is no route `{}`.{} `/openapi.json` lists all.", shown(path), did_you_mean(suggestion)),
+        format!("There is no route `{}`.{} `GET /v1/types` lists the types with their paths.", shown(path), did_you_mean(suggestion)),
     )
 }
 

@@ -37,9 +37,8 @@ pub struct SubscriptionView {
     pub subject: Option<String>,
     /// The statuses that end a one-shot.
     pub until: Option<String>,
-    /// Where it began, in the answer to its making.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
+    /// Where it was asked to begin.
+    pub from: String,
     /// `full` or `thin`.
     pub payload: &'static str,
     /// `none` or `subject`.
@@ -97,9 +96,9 @@ pub struct Health {
 }
 
 impl SubscriptionView {
-    /// The view of a subscription. `secret` and `from` only in the answer to its making.
+    /// The view of a subscription. `secret` only in the answer to its making.
     #[must_use]
-    pub fn of(it: &Subscription, cursor: String, lag: u64, health: Health, from: Option<String>, secret: Option<String>) -> Self {
+    pub fn of(it: &Subscription, cursor: String, lag: u64, health: Health, secret: Option<String>) -> Self {
         let revision = it.revision();
         Self {
             id: it.id.to_string(),
@@ -110,7 +109,7 @@ impl SubscriptionView {
             strict: it.strict,
             subject: it.subject.as_ref().map(ToString::to_string),
             until: it.until.as_ref().map(ToString::to_string),
-            from,
+            from: it.from.clone(),
             payload: revision.map_or(PayloadForm::Full, |it| it.payload).as_str(),
             order: revision.map_or(Order::None, |it| it.order).as_str(),
             state: it.state.as_str(),

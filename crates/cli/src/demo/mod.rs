@@ -165,18 +165,20 @@ async fn write_until_the_end(stage: &Stage, mut ended: watch::Receiver<bool>) {
     let time_is_up = async {
         match stage.plan.write {
             Some(whole) => pace::sleep_until(stage.start + whole).await,
-            None => {
-                while stage.is_writing() {
-                    pace::sleep(Duration::from_millis(200)).await;
-                }
-                stage.tell(format!("{} payments are enough", text::count(writer::PAYMENTS_MAX)));
-            }
+            None => std::future::pending().await,
         }
+    };
+    let enough = async {
+        while stage.is_writing() {
+            pace::sleep(Duration::from_millis(200)).await;
+        }
+        stage.tell(format!("{} payments are enough", text::count(writer::PAYMENTS_MAX)));
     };
     tokio::select! {
         biased;
         _ = ended.wait_for(|it| *it) => {}
         () = time_is_up => {}
+        () = enough => {}
     }
 }
 

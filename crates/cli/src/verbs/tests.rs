@@ -56,7 +56,7 @@ async fn asked(args: &[&str]) -> (Vec<String>, Exit) {
     let Verb::Ask(ask) = cli.verb else { panic!("{args:?} asks nobody") };
     let connect = Connect { url: Some(url), key: Some("rbk_x".into()), json: true, ..ask.connect() };
     let session = Session::open(connect, &BTreeMap::new(), Path::new(".")).expect("a session");
-    let exit = run(&session, ask).await.map_or_else(|it| it.exit, |()| Exit::Ok);
+    let exit = run(&session, *ask).await.map_or_else(|it| it.exit, |()| Exit::Ok);
     let seen = seen.lock().expect("no panic elsewhere").clone();
     (seen, exit)
 }

@@ -1,3 +1,5 @@
+//! Tables of expressions and their values, and what is refused.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;

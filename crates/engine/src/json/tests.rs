@@ -1,3 +1,5 @@
+//! Tables of JSON that is kept or refused, and laws against another parser.
+
 use super::*;
 use expect_test::{Expect, expect};
 use proptest::{

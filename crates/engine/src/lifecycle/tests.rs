@@ -1,3 +1,5 @@
+//! Tables of changes on the shipped payment type, and the laws of its life.
+
 use super::*;
 use crate::type_check;
 use core::time::Duration;

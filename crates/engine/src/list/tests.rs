@@ -1,3 +1,5 @@
+//! Tables of list parameters, and the law that a plan loses no match.
+
 use super::*;
 use ringback_model::{TenantId, Timestamp};
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Tables of declarations that load, and of those that are refused with their reasons.
+
 use super::*;
 use serde_json::json;
 

@@ -212,6 +212,7 @@ pub fn subscription(no: u32) -> Subscription {
         strict: true,
         subject: None,
         until: None,
+        from: "now".into(),
         state: State::Active,
         push: Push {
             url: "https://example.com/hook".into(),

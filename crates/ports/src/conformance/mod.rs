@@ -137,7 +137,7 @@ macro_rules! conformance_suite {
                 meta_keeps_the_first_value;
             idempotency:
                 an_answer_is_kept_until_it_expires
-                pruning_removes_what_expired_and_no_more;
+                pruning_removes_what_expired_first_and_no_more;
             concurrency:
                 commits_are_dense_and_adjacent
                 refused_sets_never_touch_their_neighbours

@@ -24,6 +24,7 @@ fn rich(no: u32, until: Option<Until>, state: State) -> Subscription {
         strict: false,
         subject: Some(subject("/payment/1")),
         until,
+        from: "start".into(),
         state,
         push: Push {
             url: "https://example.com/ü?a=b".into(),

@@ -59,7 +59,7 @@ pub struct AttemptSummary {
     pub count: u32,
     /// The last one.
     pub last: Attempt,
-    /// A successful one of this generation, if any.
+    /// The latest generation in which one succeeded, if any did.
     pub succeeded_in: Option<Generation>,
 }
 

@@ -21,6 +21,6 @@ pub trait Answers {
     /// The answer under this scope, unless it expired at or before `now`.
     async fn answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<StoredAnswer>, StoreError>;
 
-    /// Removes at most `limit` answers that expired at or before `now`; says how many.
+    /// Removes at most `limit` answers that expired at or before `now`, those that expired first first; says how many.
     async fn prune_answers(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 }

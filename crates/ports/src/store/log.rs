@@ -61,7 +61,7 @@ pub enum Change {
         /// The row afterwards.
         key: Box<Key>,
     },
-    /// Removes a key; refused as `Missing` when there is none.
+    /// Removes a key; refused as `Version` with `found: None` when there is none.
     KeyDelete {
         /// Which.
         id: KeyId,
@@ -160,7 +160,7 @@ pub enum Refused {
         /// What is there.
         found: Option<Version>,
     },
-    /// `changes[change]` expected no row, and there is one.
+    /// `changes[change]` expected no row, and there is one; or a subscription's id or `no` belongs to another.
     Exists {
         /// Which change.
         change: usize,
@@ -228,6 +228,8 @@ pub trait Log {
     ///   leaves no trace and does not touch the change sets that are committed with it.
     /// - An expired idempotency answer does not count, and is replaced.
     /// - Changes see the rows that earlier changes of the same set wrote.
+    /// - Of several reasons to refuse, the answer's is said first, then the first change's, then the first event's.
+    /// - More than 1,000 events, an event id that is in the log, and an `AnswerFn` that panics are `Broken`: no trace, too.
     async fn commit(&self, set: ChangeSet) -> Result<Committed, CommitError>;
 
     /// Makes `listener` hear of every later transaction: once for each, after it is

@@ -13,7 +13,11 @@ use core::{str::FromStr, time::Duration};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use ringback_service::{Ctx, Error, IfMatch, Outcome, Permit, ServedType, Service, Write, json};
-use ringback_wire::read::{Object, Problems, Shape};
+use ringback_wire::{
+    read::{Object, Problems, Shape},
+    sentences,
+};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// One request, ready to be handled.
@@ -63,10 +67,23 @@ impl Call {
         Ok(if known.is_some_and(|it| it.matches(version)) { Answer::empty(StatusCode::NOT_MODIFIED) } else { answer() }.etag(version))
     }
 
-    /// The body of a route that reads JSON; a merge patch may say that it is one.
-    pub(crate) fn json(&self, patch: bool) -> Result<&Bytes, Failure> {
+    /// The body of a route that needs JSON; a merge patch may say that it is one.
+    /// Who sends none is shown the example.
+    pub(crate) fn json(&self, patch: bool, example: &str) -> Result<&Bytes, Failure> {
+        if self.bodiless() {
+            return Err(sentences::body_missing(example).into());
+        }
         extract::is_json(&self.headers, &self.body, patch)?;
         Ok(&self.body)
+    }
+
+    /// The body of a route that can do without one.
+    pub(crate) fn json_if_any(&self) -> Result<Option<Value>, Failure> {
+        if self.bodiless() {
+            return Ok(None);
+        }
+        extract::is_json(&self.headers, &self.body, false)?;
+        Ok(Some(json::parse_value(&self.body)?))
     }
 
     /// Whether there is no body: white space is none.
@@ -76,11 +93,8 @@ impl Call {
 
     /// Refuses a body with anything in it, on a route that reads none.
     pub(crate) fn no_body(&self) -> Result<(), Failure> {
-        if self.bodiless() {
-            return Ok(());
-        }
         const EMPTY: Shape = Shape { members: &[], read_only: &[], paths: &[] };
-        let body = json::parse_value(self.json(false)?)?;
+        let Some(body) = self.json_if_any()? else { return Ok(()) };
         let mut problems = Problems::new();
         let read = Object::open(&body, "", &EMPTY, &mut problems);
         problems.finish(read)?;

@@ -93,7 +93,7 @@ fn problem(failure: Failure, asked: &Asked, waiters_max: usize) -> Problem {
         Failure::HeadersTooLarge => sentences::headers_too_large(),
         Failure::BodyTooLarge => sentences::payload_too_large(limits::BODY_BYTES_MAX),
         Failure::BodyTooSlow { secs } => sentences::request_timeout(secs),
-        Failure::BodyBroken => plain(ErrorCode::MalformedJson, "The body broke off before its end. Send it again."),
+        Failure::BodyBroken => sentences::body_broken(),
         Failure::UnsupportedMediaType { given, patch } => {
             let json = ["application/json", "application/merge-patch+json"];
             let expected = if patch { &json[..] } else { &json[..1] };
@@ -122,7 +122,7 @@ fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
         Error::TenantUnknown { text } if text != "*" && TenantId::parse(&text).is_err() => sentences::tenant_malformed(&text),
         Error::TenantUnknown { text } => sentences::tenant_unknown(&text),
         Error::StarNotPossible => sentences::one_tenant_required(),
-        Error::NotFound { noun, id } => not_found(noun, &id),
+        Error::NotFound { noun, id } => not_found(asked, noun, &id),
         Error::PreconditionFailed { current, body } => precondition_failed(asked, current, body.as_deref()),
         Error::PreconditionRequired { type_name } => sentences::precondition_required(type_name.as_str()),
         Error::Lifecycle { id, refusal } => refused(asked, id.as_str(), refusal),
@@ -134,16 +134,16 @@ fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
         Error::ManagedByFile { name } => sentences::managed_by_file(name.as_str()),
         Error::TypeProblems(all) => sentences::fields_refused(all.iter().map(|it| type_problem(&it.pointer, &it.reason)).collect()),
         Error::TypeInUse { name, count } if asked.op == Some(Op::TypePut) => {
-            sentences::schema_incompatible(name.as_str(), &format!("{count} resources have the old one"))
+            sentences::schema_incompatible(name.as_str(), &format!("resources of it are stored ({count})"))
         }
-        Error::TypeInUse { name, count } => sentences::in_use("type", name.as_str(), &format!("{count} resources have it")),
-        Error::List(it) => parameter_problem(&it.parameter, it.detail),
+        Error::TypeInUse { name, count } => sentences::in_use("type", name.as_str(), &format!("resources of it are stored ({count})")),
+        Error::List(it) => sentences::parameter_refused(&it.parameter, &sentence(&it.detail)),
         Error::QueryTooExpensive { missing_index, scanned: _ } => {
             let fields: Vec<_> = missing_index.trim_matches(['[', ']']).split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
             sentences::query_too_expensive(asked.type_name(), &fields)
         }
-        Error::Parameter { parameter, detail } => parameter_problem(parameter, detail),
-        Error::Field { pointer, detail } => sentences::fields_refused(vec![fields::invalid(&pointer, &detail)]),
+        Error::Parameter { parameter, detail } => sentences::parameter_refused(parameter, &sentence(&detail)),
+        Error::Field { pointer, detail } => sentences::fields_refused(vec![fields::invalid(&pointer, &sentence(&detail))]),
         Error::UnknownEventType { pointer, name, suggestion } => {
             sentences::unknown_event_type(&pointer, &name, suggestion.as_deref())
         }
@@ -159,7 +159,7 @@ fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
         Error::CursorExpired => sentences::cursor_expired(after),
         Error::LogTruncated { oldest } => sentences::log_truncated(&oldest.to_string()),
         Error::NotActive { id, state } => sentences::subscription_not_active(id.as_str(), state.as_str()),
-        Error::Conflict { detail } => plain(ErrorCode::Conflict, detail),
+        Error::Conflict { detail } => sentences::conflict(&detail),
         Error::LimitReached { what, max } => sentences::limit_reached(what, max),
         Error::IdempotencyInProgress => sentences::idempotency_in_progress(),
         Error::IdempotencyKeyReused => sentences::idempotency_key_reused(),
@@ -173,9 +173,12 @@ fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
 }
 
 /// What the service says is not there: `payment/123`, `123/versions/4`, or a bare id.
-fn not_found(noun: &str, id: &str) -> Problem {
+fn not_found(asked: &Asked, noun: &str, id: &str) -> Problem {
     match (noun, id.split_once('/')) {
         ("resource", Some((type_name, id))) => sentences::not_found(type_name, id),
+        ("version", Some((id, version))) => {
+            sentences::version_not_found(asked.type_name(), id, version.strip_prefix("versions/").unwrap_or(version))
+        }
         _ => sentences::not_found(noun, id),
     }
 }
@@ -183,8 +186,14 @@ fn not_found(noun: &str, id: &str) -> Problem {
 fn refused(asked: &Asked, id: &str, refusal: Refusal) -> Problem {
     let type_name = asked.type_name();
     match refusal {
-        Refusal::Invalid(all) | Refusal::InputInvalid(all) => sentences::fields_refused(all.iter().map(violation).collect()),
-        Refusal::ReadOnly { pointer, detail } => sentences::fields_refused(vec![fields::place(&pointer, "read-only-field", detail)]),
+        Refusal::Invalid(all) | Refusal::InputInvalid(all) => {
+            let mut problem = sentences::fields_refused(all.iter().map(violation).collect());
+            problem.detail.push_str(&format!(" `GET /v1/types/{type_name}` shows what a {type_name} may hold."));
+            problem
+        }
+        Refusal::ReadOnly { pointer, detail } => {
+            sentences::fields_refused(vec![fields::place(&pointer, "read-only-field", placed(&pointer, &detail))])
+        }
         Refusal::NoSuchTransition { requested, .. } => {
             let known = asked.ty.iter().flat_map(|it| &it.compiled.decl.lifecycle.transitions).map(|it| it.name.as_str());
             sentences::transition_unknown(type_name, &requested, &known.collect::<Vec<_>>())
@@ -204,7 +213,12 @@ fn refused(asked: &Asked, id: &str, refusal: Refusal) -> Problem {
 /// In a resource's body the schema decides: even a member too many is its `validation-failed`.
 fn violation(it: &Violation) -> FieldProblem {
     let code = if it.code == "required" { "required" } else { "invalid" };
-    fields::place(&it.pointer, code, it.detail.clone())
+    fields::place(&it.pointer, code, placed(&it.pointer, &it.detail))
+}
+
+/// What is wrong, after where.
+fn placed(pointer: &str, detail: &str) -> String {
+    if pointer.is_empty() { sentence(detail) } else { format!("`{pointer}`: {}", sentence(detail)) }
 }
 
 /// Problems of several types beside each other point at a type by its name.
@@ -224,14 +238,9 @@ fn precondition_failed(asked: &Asked, current: u64, body: Option<&[u8]>) -> Prob
     sentences::precondition_failed(asked.noun(), &asked.id, &super::conditional::etag(current), body)
 }
 
-fn parameter_problem(name: &str, detail: String) -> Problem {
-    let error = fields::parameter(name, "invalid", detail.clone());
-    Problem { errors: vec![error], ..plain(ErrorCode::BadParameter, detail) }
-}
-
-/// A problem whose sentence comes from the floor that found it.
-fn plain(code: ErrorCode, detail: impl Into<String>) -> Problem {
-    Problem { code, detail: detail.into(), request_id: None, errors: Vec::new(), extra: Vec::new(), retry_after_secs: None }
+/// Ends what another floor said as a sentence.
+fn sentence(detail: &str) -> String {
+    if detail.ends_with(['.', '?', '!', ')']) { detail.to_owned() } else { format!("{detail}.") }
 }
 
 /// As in `Allow`: HEAD is wherever GET is.

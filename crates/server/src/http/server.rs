@@ -115,11 +115,11 @@ impl Server {
     {
         let service = self.service();
         let started = service.clock().now();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let request_id = extract::request_id(&parts.headers).map_or_else(|| service.request_id().to_string(), str::to_owned);
         let known = Known::default();
         let refuse = |failure| errors::answer(failure, &known.asked(), service.config().waiters_max, &request_id);
-        let answer = match AssertUnwindSafe(self.answer(&parts, body, door, &known)).catch_unwind().await {
+        let answer = match AssertUnwindSafe(self.answer(&mut parts, body, door, &known)).catch_unwind().await {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => refuse(failure),
             Err(panic) => refuse(panicked(&*panic).into()),
@@ -135,7 +135,7 @@ impl Server {
         respond(answer, parts.method == http::Method::HEAD, &request_id, known.tenant.into_inner())
     }
 
-    async fn answer<B>(&self, parts: &Parts, body: B, door: Door, known: &Known) -> Result<Answer, Failure>
+    async fn answer<B>(&self, parts: &mut Parts, body: B, door: Door, known: &Known) -> Result<Answer, Failure>
     where
         B: Body<Data = Bytes> + Send,
     {
@@ -174,7 +174,7 @@ impl Server {
         }
         let query = Query::read(parts.uri.query(), route.params)?;
         let call =
-            Call { server: self.clone(), route, ctx, params, ty, query, headers: parts.headers.clone(), body: bytes, permit };
+            Call { server: self.clone(), route, ctx, params, ty, query, headers: core::mem::take(&mut parts.headers), body: bytes, permit };
         v1::run(call).await
     }
 

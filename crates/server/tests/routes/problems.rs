@@ -70,13 +70,13 @@ async fn routes() {
     }
     expect![[r#"
         404
-        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/payments/123`. Did you mean `/payment/123`? `/openapi.json` lists all.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/payments/123").await.show());
+        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/payments/123`. Did you mean `/payment/123`? `GET /v1/types` lists the types with their paths.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/payments/123").await.show());
     expect![[r#"
         404
-        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/events`. Did you mean `/v1/events`? `/openapi.json` lists all.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/events").await.show());
+        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/events`. Did you mean `/v1/events`? `GET /v1/types` lists the types with their paths.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/events").await.show());
     expect![[r#"
         404
-        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/v1/subscriptons/1/pause`. Did you mean `/v1/subscriptions/1/pause`? `/openapi.json` lists all.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/v1/subscriptons/1/pause").await.show());
+        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/v1/subscriptons/1/pause`. Did you mean `/v1/subscriptions/1/pause`? `GET /v1/types` lists the types with their paths.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/v1/subscriptons/1/pause").await.show());
     expect![[r#"
         405
         allow: GET, HEAD, PATCH, DELETE

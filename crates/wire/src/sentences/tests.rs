@@ -1,3 +1,5 @@
+//! Renders every sentence, and compares with `sentences.txt`.
+
 use super::*;
 use expect_test::expect_file;
 use std::{collections::BTreeSet, fmt::Write};
@@ -32,7 +34,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         key_unknown();
         key_expired();
         scope_missing("events:publish");
-        operator_only("making tenants");
+        operator_only("make tenants");
         transition_forbidden("payment", "complete");
         key_beyond_own("the scope `types:write`");
         no_route("/v1/event", Some("/v1/events"));

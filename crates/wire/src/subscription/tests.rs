@@ -1,3 +1,5 @@
+//! Tables of subscription bodies that are read, and of those that are refused.
+
 use super::*;
 use expect_test::{Expect, expect};
 use ringback_model::{
@@ -292,6 +294,7 @@ fn a_subscription_has_one_shape() {
         strict: true,
         subject: None,
         until: Some(Until::Done),
+        from: "now".into(),
         state: State::Active,
         push: Push {
             url: "https://a.example".into(),
@@ -315,6 +318,6 @@ fn a_subscription_has_one_shape() {
         version: 1,
     };
     let health = Health { state: "ok", why: None, since: Timestamp::from_secs(0).to_string() };
-    let view = SubscriptionView::of(&it, "AQE".into(), 3, health, Some("now".into()), Some("whsec_x".into()));
+    let view = SubscriptionView::of(&it, "AQE".into(), 3, health, Some("whsec_x".into()));
     expect![[r#"{"id":"sub_1","tenant":"default","description":"d","metadata":{},"types":["payment.*"],"strict":true,"subject":null,"until":"done","from":"now","payload":"full","order":"none","state":"active","push":{"url":"https://a.example","headers":{"x-env":"prod"},"timeout_ms":20000,"concurrency_max":32,"retry":{"delays":[5,30]},"secret":"whsec_x"},"cursor":"AQE","lag":3,"health":{"state":"ok","why":null,"since":"1970-01-01T00:00:00.000000Z"},"revision":2,"created_at":"1970-01-01T00:00:00.000000Z"}"#]].assert_eq(&serde_json::to_string(&view).unwrap());
 }

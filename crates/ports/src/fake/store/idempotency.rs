@@ -13,8 +13,11 @@ impl Answers for MemoryStore {
 
     async fn prune_answers(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mut state = self.state();
-        let expired: Vec<[u8; 32]> = state.answers.iter().filter(|(_, it)| it.expires_at <= now).map(|(scope, _)| *scope).take(limit).collect();
-        for scope in &expired {
+        let mut expired: Vec<(Timestamp, [u8; 32])> =
+            state.answers.iter().filter(|(_, it)| it.expires_at <= now).map(|(scope, it)| (it.expires_at, *scope)).collect();
+        expired.sort_unstable();
+        expired.truncate(limit);
+        for (_, scope) in &expired {
             state.answers.remove(scope);
         }
         Ok(expired.len())

@@ -21,7 +21,8 @@ pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
 /// `POST {path}`.
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
     let ty = call.ty()?;
-    let body = match json::parse_value(call.json(false)?)? {
+    let example = ty.compiled.decl.examples.first().map_or_else(|| "{}".to_owned(), Value::to_string);
+    let body = match json::parse_value(call.json(false, &example)?)? {
         Value::Object(members) => members,
         _ => return Err(Error::Field { pointer: String::new(), detail: "A resource is a JSON object.".into() }.into()),
     };
@@ -55,7 +56,7 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
 /// `PATCH {path}/{id}`: a merge patch.
 pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
     let (ty, id, if_match) = (call.ty()?, id(&call)?, call.if_match()?);
-    let patch = json::parse_value(call.json(true)?)?;
+    let patch = json::parse_value(call.json(true, "{\"field\":\"its new value\"}")?)?;
     let (write, finish) = call.write(written);
     finish(call.service().patch_resource(&call.ctx, &ty, &id, patch, if_match, write).await?)
 }
@@ -70,7 +71,7 @@ pub(crate) async fn delete(mut call: Call) -> Result<Answer, Failure> {
 /// `POST {path}/{id}/{transition}`: no body is no input.
 pub(crate) async fn transition(mut call: Call) -> Result<Answer, Failure> {
     let (ty, id, if_match) = (call.ty()?, id(&call)?, call.if_match()?);
-    let input = if call.bodiless() { None } else { Some(json::parse_value(call.json(false)?)?) };
+    let input = call.json_if_any()?;
     let name = call.param(1).to_owned();
     let (write, finish) = call.write(written);
     finish(call.service().transition(&call.ctx, &ty, &id, &name, input, if_match, write).await?)

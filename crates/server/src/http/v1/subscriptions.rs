@@ -20,16 +20,14 @@ use ringback_wire::{
 /// `GET /v1/subscriptions`: in order of id.
 pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
     let page = call.service().subscriptions(&call.ctx, call.query.limit()?, call.query.one("after")).await?;
-    let data = page.items.iter().map(|it| view(it, None, None)).collect();
+    let data = page.items.iter().map(|it| view(it, None)).collect();
     Ok(Answer::view(StatusCode::OK, &List { data, next_cursor: page.next_cursor }))
 }
 
 /// `POST /v1/subscriptions`: the only answer that shows the secret.
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
-    if call.bodiless() {
-        return Err(sentences::body_missing(r#"{"types":["payment.*"],"push":{"url":"https://yourapp.com/webhook"}}"#).into());
-    }
-    let new = wire::NewSubscription::read(&json::parse_value(call.json(false)?)?)?;
+    const EXAMPLE: &str = r#"{"types":["payment.*"],"push":{"url":"https://yourapp.com/webhook"}}"#;
+    let new = wire::NewSubscription::read(&json::parse_value(call.json(false, EXAMPLE)?)?)?;
     let (ctx, all_tenants) = scope(&call, new.scope.as_ref())?;
     let from = match new.from {
         From::Now => "now".to_owned(),
@@ -58,7 +56,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
     };
     let (write, finish) = call.write(move |made: &SubscriptionWritten| {
         let it = &made.view;
-        Answer::view(StatusCode::CREATED, &view(it, Some(from.clone()), made.secret.clone()))
+        Answer::view(StatusCode::CREATED, &view(it, made.secret.clone()))
             .etag(it.subscription.version)
             .location(&format!("/v1/subscriptions/{}", it.subscription.id))
             .secret()
@@ -86,13 +84,13 @@ fn scope(call: &Call, named: Option<&Scope>) -> Result<(Ctx, bool), Failure> {
 /// `GET /v1/subscriptions/{id}`.
 pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
     let found = call.service().subscription(&call.ctx, &id(&call)?).await?;
-    call.unless_known(found.subscription.version, || Answer::view(StatusCode::OK, &view(&found, None, None)))
+    call.unless_known(found.subscription.version, || Answer::view(StatusCode::OK, &view(&found, None)))
 }
 
 /// `PATCH /v1/subscriptions/{id}`: a merge patch.
 pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
     let (service, id, if_match) = (call.service(), id(&call)?, call.if_match()?);
-    let read = wire::PatchSubscription::read(&json::parse_value(call.json(true)?)?)?;
+    let read = wire::PatchSubscription::read(&json::parse_value(call.json(true, r#"{"types":["payment.*"]}"#)?)?)?;
     let before = service.subscription(&call.ctx, &id).await?.subscription;
     let patch = SubscriptionPatch {
         description: read.description,
@@ -132,8 +130,7 @@ pub(crate) async fn pause(mut call: Call) -> Result<Answer, Failure> {
 /// `POST /v1/subscriptions/{id}/resume`: no body goes on where it stood.
 pub(crate) async fn resume(mut call: Call) -> Result<Answer, Failure> {
     let id = id(&call)?;
-    let body = if call.bodiless() { None } else { Some(json::parse_value(call.json(false)?)?) };
-    let from = match Resume::read(body.as_ref())? {
+    let from = match Resume::read(call.json_if_any()?.as_ref())? {
         Resume::Cursor => ResumeFrom::Cursor,
         Resume::Now => ResumeFrom::Now,
     };
@@ -150,7 +147,7 @@ async fn with_current<T>(call: &Call, id: &SubscriptionId, result: Result<T, Err
     match result {
         Err(Error::PreconditionFailed { current, body: None }) if current > 0 => {
             let now = call.service().subscription(&call.ctx, id).await?;
-            let body = serde_json::to_vec(&view(&now, None, None)).unwrap_or_default();
+            let body = serde_json::to_vec(&view(&now, None)).unwrap_or_default();
             Err(Error::PreconditionFailed { current, body: Some(body.into()) }.into())
         }
         other => Ok(other?),
@@ -161,10 +158,10 @@ fn written(made: &SubscriptionWritten) -> Answer {
     if made.deleted {
         return Answer::empty(StatusCode::NO_CONTENT);
     }
-    Answer::view(StatusCode::OK, &view(&made.view, None, None)).etag(made.view.subscription.version)
+    Answer::view(StatusCode::OK, &view(&made.view, None)).etag(made.view.subscription.version)
 }
 
-fn view(it: &SubscriptionView, from: Option<String>, secret: Option<String>) -> wire::SubscriptionView {
+fn view(it: &SubscriptionView, secret: Option<String>) -> wire::SubscriptionView {
     let health = Health { state: it.health.state, why: it.health.why.clone(), since: it.health.since.to_string() };
-    wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, from, secret)
+    wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret)
 }

@@ -3,7 +3,7 @@
 use crate::http::{answer::Answer, call::Call, failure::Failure};
 use http::StatusCode;
 use ringback_model::TenantId;
-use ringback_service::{Error, TenantWritten, json};
+use ringback_service::{Error, TenantWritten};
 use ringback_wire::{PutTenant, TenantView, list::List};
 
 /// `GET /v1/tenants`: in order of id.
@@ -24,7 +24,7 @@ pub(crate) async fn put(mut call: Call) -> Result<Answer, Failure> {
     let id = TenantId::parse(call.param(0)).map_err(|it| Failure::parameter("id", &it.text, it.rule))?;
     let if_match = call.if_match()?;
     // A name is enough to make one: no body is an empty one.
-    let body = if call.bodiless() { serde_json::json!({}) } else { json::parse_value(call.json(false)?)? };
+    let body = call.json_if_any()?.unwrap_or_else(|| serde_json::json!({}));
     let put = PutTenant::read(&body)?;
     let metadata = body.get("metadata").is_some().then_some(put.metadata);
     let (write, finish) = call.write(|made: &TenantWritten| {

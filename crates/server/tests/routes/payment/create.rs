@@ -49,15 +49,15 @@ async fn what_is_wrong_is_told_with_its_place() {
     expect![[r#"
         422
         ringback-tenant: default
-        {"type":"urn:ringback:error:validation-failed","code":"validation-failed","title":"Validation failed","status":422,"detail":"\"x\" is not of type \"integer\"","request_id":"req_…","retryable":false,"errors":[{"pointer":"/amount","code":"invalid","detail":"\"x\" is not of type \"integer\""}]}"#]].assert_eq(&ask(r#"{"amount":"x","currency":"eur"}"#).await.show());
+        {"type":"urn:ringback:error:validation-failed","code":"validation-failed","title":"Validation failed","status":422,"detail":"`/amount`: \"x\" is not of type \"integer\". `GET /v1/types/payment` shows what a payment may hold.","request_id":"req_…","retryable":false,"errors":[{"pointer":"/amount","code":"invalid","detail":"`/amount`: \"x\" is not of type \"integer\"."}]}"#]].assert_eq(&ask(r#"{"amount":"x","currency":"eur"}"#).await.show());
     expect![[r#"
         422
         ringback-tenant: default
-        {"type":"urn:ringback:error:validation-failed","code":"validation-failed","title":"Validation failed","status":422,"detail":"`colour` is not declared","request_id":"req_…","retryable":false,"errors":[{"pointer":"/colour","code":"invalid","detail":"`colour` is not declared"}]}"#]].assert_eq(&ask(r#"{"amount":1,"currency":"eur","colour":"red"}"#).await.show());
+        {"type":"urn:ringback:error:validation-failed","code":"validation-failed","title":"Validation failed","status":422,"detail":"`/colour`: `colour` is not declared. `GET /v1/types/payment` shows what a payment may hold.","request_id":"req_…","retryable":false,"errors":[{"pointer":"/colour","code":"invalid","detail":"`/colour`: `colour` is not declared."}]}"#]].assert_eq(&ask(r#"{"amount":1,"currency":"eur","colour":"red"}"#).await.show());
     expect![[r#"
         422
         ringback-tenant: default
-        {"type":"urn:ringback:error:read-only-field","code":"read-only-field","title":"Read-only field","status":422,"detail":"a new payment is `created`; transitions change its status","request_id":"req_…","retryable":false,"errors":[{"pointer":"/status","code":"read-only-field","detail":"a new payment is `created`; transitions change its status"}]}"#]].assert_eq(&ask(r#"{"amount":1,"currency":"eur","status":"completed"}"#).await.show());
+        {"type":"urn:ringback:error:read-only-field","code":"read-only-field","title":"Read-only field","status":422,"detail":"`/status`: a new payment is `created`; transitions change its status.","request_id":"req_…","retryable":false,"errors":[{"pointer":"/status","code":"read-only-field","detail":"`/status`: a new payment is `created`; transitions change its status."}]}"#]].assert_eq(&ask(r#"{"amount":1,"currency":"eur","status":"completed"}"#).await.show());
     expect![[r#"
         400
         ringback-tenant: default
@@ -69,7 +69,7 @@ async fn what_is_wrong_is_told_with_its_place() {
     expect![[r#"
         400
         ringback-tenant: default
-        {"type":"urn:ringback:error:malformed-json","code":"malformed-json","title":"Malformed JSON","status":400,"detail":"The body is not JSON: line 1, column 1: there is no value.","request_id":"req_…","retryable":false}"#]].assert_eq(&ask("").await.show());
+        {"type":"urn:ringback:error:malformed-json","code":"malformed-json","title":"Malformed JSON","status":400,"detail":"No body was sent. Send JSON such as `{}`.","request_id":"req_…","retryable":false}"#]].assert_eq(&ask("").await.show());
     expect![[r#"
         422
         ringback-tenant: default
@@ -77,7 +77,7 @@ async fn what_is_wrong_is_told_with_its_place() {
     expect![[r#"
         422
         ringback-tenant: default
-        {"type":"urn:ringback:error:validation-failed","code":"validation-failed","title":"Validation failed","status":422,"detail":"`a/b` is not a resource id: 1 to 128 of A-Z a-z 0-9 . _ ~ -, and not `.` or `..`","request_id":"req_…","retryable":false,"errors":[{"pointer":"/id","code":"invalid","detail":"`a/b` is not a resource id: 1 to 128 of A-Z a-z 0-9 . _ ~ -, and not `.` or `..`"}]}"#]].assert_eq(&ask(r#"{"id":"a/b","amount":1,"currency":"eur"}"#).await.show());
+        {"type":"urn:ringback:error:validation-failed","code":"validation-failed","title":"Validation failed","status":422,"detail":"`/id`: `a/b` is not a resource id: 1 to 128 of A-Z a-z 0-9 . _ ~ -, and not `.` or `..`. `GET /v1/types/payment` shows what a payment may hold.","request_id":"req_…","retryable":false,"errors":[{"pointer":"/id","code":"invalid","detail":"`/id`: `a/b` is not a resource id: 1 to 128 of A-Z a-z 0-9 . _ ~ -, and not `.` or `..`."}]}"#]].assert_eq(&ask(r#"{"id":"a/b","amount":1,"currency":"eur"}"#).await.show());
 }
 
 #[tokio::test]
@@ -100,6 +100,6 @@ async fn tenants_do_not_make_payments_but_notes() {
     expect![[r#"
         403
         ringback-tenant: acme
-        {"type":"urn:ringback:error:forbidden","code":"forbidden","title":"Not allowed","status":403,"detail":"Create resources of the type `payment` needs an operator key.","request_id":"req_…","retryable":false}"#]].assert_eq(&refused.show());
+        {"type":"urn:ringback:error:forbidden","code":"forbidden","title":"Not allowed","status":403,"detail":"It takes an operator key to create resources of the type `payment`.","request_id":"req_…","retryable":false}"#]].assert_eq(&refused.show());
     assert_eq!(world.post("/note", json!({})).key(&acme).await.status, 201);
 }

@@ -70,11 +70,11 @@ async fn conditions_that_say_nothing_are_refused() {
     expect![[r#"
         400
         ringback-tenant: default
-        {"type":"urn:ringback:error:bad-parameter","code":"bad-parameter","title":"Bad parameter","status":400,"detail":"`colour` is neither a parameter here nor a field of payment","request_id":"req_…","retryable":false,"errors":[{"parameter":"colour","code":"invalid","detail":"`colour` is neither a parameter here nor a field of payment"}]}"#]].assert_eq(&world.get("/payment?colour=red").await.show());
+        {"type":"urn:ringback:error:bad-parameter","code":"bad-parameter","title":"Bad parameter","status":400,"detail":"`colour` is neither a parameter here nor a field of payment.","request_id":"req_…","retryable":false,"errors":[{"parameter":"colour","code":"invalid","detail":"`colour` is neither a parameter here nor a field of payment."}]}"#]].assert_eq(&world.get("/payment?colour=red").await.show());
     expect![[r#"
         400
         ringback-tenant: default
-        {"type":"urn:ringback:error:bad-parameter","code":"bad-parameter","title":"Bad parameter","status":400,"detail":"`ten` is not an integer between -2^63 and 2^64-1","request_id":"req_…","retryable":false,"errors":[{"parameter":"amount[gte]","code":"invalid","detail":"`ten` is not an integer between -2^63 and 2^64-1"}]}"#]].assert_eq(&world.get("/payment?amount[gte]=ten").await.show());
+        {"type":"urn:ringback:error:bad-parameter","code":"bad-parameter","title":"Bad parameter","status":400,"detail":"`ten` is not an integer between -2^63 and 2^64-1.","request_id":"req_…","retryable":false,"errors":[{"parameter":"amount[gte]","code":"invalid","detail":"`ten` is not an integer between -2^63 and 2^64-1."}]}"#]].assert_eq(&world.get("/payment?amount[gte]=ten").await.show());
     assert_eq!(world.get("/payment?amount[like]=1").await.code(), "400 bad-parameter");
     assert_eq!(world.get("/payment?limit=0").await.code(), "400 bad-parameter");
 }

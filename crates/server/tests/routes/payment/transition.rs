@@ -67,7 +67,7 @@ async fn an_unknown_step_meets_a_suggestion() {
         {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"A payment has no transition `complet`. Did you mean `complete`? It has: process, complete, fail, refund.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.step("/payment/123/complet").await.show());
     expect![[r#"
         404
-        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/payment/123/statsu`. Did you mean `/payment/123/status`? `/openapi.json` lists all.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/payment/123/statsu").await.show());
+        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/payment/123/statsu`. Did you mean `/payment/123/status`? `GET /v1/types` lists the types with their paths.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/payment/123/statsu").await.show());
     let get = world.get("/payment/123/complete").await;
     assert_eq!((get.code().as_str(), get.header("allow")), ("405 method-not-allowed", "POST"));
     assert_eq!(world.step("/payment/124/complete").await.code(), "404 not-found");

@@ -20,7 +20,7 @@ async fn each_version_is_the_event_that_made_it() {
     expect![[r#"
         404
         ringback-tenant: default
-        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no version `123/versions/3`. Check the id, and the tenant that the request names.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/payment/123/versions/3").await.show());
+        {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"Payment 123 has no version 3. Versions count from 1.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/payment/123/versions/3").await.show());
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use crate::world::{World, settle};
 use expect_test::expect;
 use ringback_ports::sender::{Destination, DestinationRefused};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn hook() -> Value {
     json!({ "types": ["payment.completed"], "push": { "url": "https://example.com/hook" } })
@@ -154,6 +155,9 @@ async fn the_body_that_a_status_offers_works() {
     world.step("/payment/123/complete").await;
     let sent = world.sender.wait_for(1).await;
     assert!(core::str::from_utf8(&sent[0].body).expect("text").contains("payment.completed"));
+    settle().await;
+    // Settlements are written in groups.
+    world.clock.advance(Duration::from_secs(1));
     settle().await;
     let id = made.member("id");
     assert_eq!(world.get(&format!("/v1/subscriptions/{id}")).await.member("state"), "done");
