@@ -47,6 +47,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
             config.listen
         )));
     }
+    raise_open_files();
     // Told to stop from here on, also while it starts.
     let mut stop = Stop::new()?;
     let types = load_types(&config)?;
@@ -104,6 +105,17 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
     let _ = std::fs::remove_file(&socket);
     tracing::info!("closed in good order");
     Ok(())
+}
+
+/// Lets the process have as many connections as its owner allows: shells start it
+/// with 1,024 open files, far fewer than requests that may wait.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(why) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!("the limit of open files stays as it is: {why}");
+    }
 }
 
 /// SIGTERM and Ctrl-C.

@@ -79,12 +79,15 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)?;
         for it in &self.errors {
-            // A document with one error often has the same sentence twice.
-            if !it.detail.is_empty() && !self.detail.contains(&it.detail) {
-                let place = if it.place.is_empty() { "(the whole body)" } else { &it.place };
-                write!(f, "\n  {place}: {}", it.detail)?;
-            } else if !it.place.is_empty() && !self.detail.contains(&it.place) {
-                write!(f, "\n  at {}", it.place)?;
+            // Sentences that name their place, or that are the whole detail already, need no second naming.
+            let told = !it.place.is_empty() && it.detail.contains(&it.place);
+            match (it.detail.as_str(), it.place.as_str()) {
+                ("", "") => {}
+                (detail, _) if !detail.is_empty() && self.detail.contains(detail) => {}
+                ("", place) => write!(f, "\n  at {place}")?,
+                (detail, "") => write!(f, "\n  {detail}")?,
+                (detail, _) if told => write!(f, "\n  {detail}")?,
+                (detail, place) => write!(f, "\n  {place}: {detail}")?,
             }
         }
         write!(f, "\n  ({} {}", self.status, self.code)?;
@@ -120,6 +123,19 @@ mod tests {
         assert_eq!(
             it.to_string(),
             "The body doesn't fit the type's schema.\n  /amount: must be an integer\n  /currency: is required\n  (422 validation-failed, request req_2)"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let it = problem(
+            422,
+            r#"{"code":"validation-failed","detail":"`/a`: is required. (3 problems in all.)",
+               "errors":[{"pointer":"/a","detail":"`/a`: is required."},{"pointer":"/b","detail":"`/b`: too small."},{"parameter":"limit","code":""}]}"#,
+        );
+        assert_eq!(
+            it.to_string(),
+            "`/a`: is required. (3 problems in all.)\n  `/b`: too small.\n  at limit\n  (422 validation-failed, request req_1)"
         );
     }
 

@@ -225,7 +225,7 @@ impl Reading {
             }
             let ends = event.ends_change_set;
             set.push(event);
-            if ends || page.len() + set.len() >= slice.events_max {
+            if ends {
                 page.append(&mut set);
             }
         }

@@ -44,6 +44,23 @@ fn the_tree_holds_together() {
     super::command().debug_assert();
 }
 
+#[test]
+fn no_argument_is_taken_for_a_connection_flag() {
+    fn check(command: &Command, name: &str) {
+        for arg in command.get_arguments() {
+            let connection = ["url", "key", "tenant", "data", "json"].contains(&arg.get_id().as_str());
+            let whole = arg.get_long() == Some(arg.get_id().as_str());
+            assert!(!connection || whole, "`{name}` has an argument that clap would mix up with --{}", arg.get_id());
+        }
+        for sub in command.get_subcommands() {
+            check(sub, &format!("{name} {}", sub.get_name()));
+        }
+    }
+    check(&super::command(), "ringback");
+    let create = connect("ringback subscriptions create https://a.example/ --url http://x").expect("a connection");
+    assert_eq!(create.url.as_deref(), Some("http://x"));
+}
+
 /// Who is asked, as the command line says it; `None` when it is refused.
 fn connect(line: &str) -> Option<Connect> {
     let (cli, typed) = parse(line.split_whitespace()).ok()?;

@@ -40,7 +40,9 @@ Examples:
   ringback subscriptions create http://127.0.0.1:9000/ --types payment.completed --order subject")]
     Create {
         /// The endpoint: where to POST
-        url: String,
+        // Not called `url`: clap would take it for the server's `--url`.
+        #[arg(value_name = "URL")]
+        endpoint: String,
         /// Where to begin: now, start, or a cursor [default: now]
         #[arg(long, value_name = "PLACE")]
         from: Option<String>,
@@ -194,9 +196,9 @@ impl Fields {
 pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
     let at = |id: &str| format!("/v1/subscriptions/{}", segment(id));
     let answer = match verb {
-        SubscriptionsVerb::Create { url, from, secret, fields } => {
+        SubscriptionsVerb::Create { endpoint, from, secret, fields } => {
             let shown = secret.is_none();
-            let mut body = fields.body(Some(url), from, secret)?;
+            let mut body = fields.body(Some(endpoint), from, secret)?;
             if session.tenant.as_deref() == Some("*") {
                 body.insert("tenant".into(), "*".into());
             }

@@ -3,7 +3,7 @@
 use crate::{
     cli::Page,
     exit::{Exit, Failure, Outcome},
-    output::{Column, put, say},
+    output::{self, Column, put, say},
     session::{Session, page_query},
     types_dir::{check_dir, check_files, load_type_file},
 };
@@ -85,7 +85,11 @@ pub(crate) async fn run(session: &Session, verb: TypesVerb) -> Outcome {
     match verb {
         TypesVerb::Check { files } => check(&files, session.json),
         TypesVerb::List { page } => session.list(&session.get(&format!("/v1/types{}", page_query(&page, &[]))).await?, COLUMNS),
-        TypesVerb::Show { name } => session.record(&session.get(&at(&name)).await?),
+        TypesVerb::Show { name } => {
+            let answer = session.get(&at(&name)).await?;
+            // A declaration is a tree; as lines it would be a list of long names.
+            if session.json { session.record(&answer) } else { put(&pretty(&answer.json()?)) }
+        }
         TypesVerb::Put { file } => {
             let declaration = load_type_file(&file).map_err(|it| Failure::invalid(it.to_string()))?;
             let name = declaration.get("type").and_then(Value::as_str).ok_or_else(|| {
@@ -99,4 +103,10 @@ pub(crate) async fn run(session: &Session, verb: TypesVerb) -> Outcome {
             Ok(())
         }
     }
+}
+
+/// JSON over several lines, safe to show: escapes keep every control character apart.
+fn pretty(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
+    text.lines().map(|it| output::clean(it) + "\n").collect()
 }

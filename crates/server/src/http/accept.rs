@@ -83,10 +83,10 @@ async fn accept(server: Server, listener: Listener, mut draining: watch::Receive
             Some(_) = open.join_next(), if !open.is_empty() => {}
             accepted = listener.accept(), if open.len() < limits.connections_max => match accepted {
                 Ok(Stream::Tcp(stream)) => {
-                    open.spawn(connection(server.clone(), stream, Door::Network, draining.clone()));
+                    open.spawn(server.clone().connection(stream, Door::Network));
                 }
                 Ok(Stream::Unix(stream)) => {
-                    open.spawn(connection(server.clone(), stream, Door::Socket, draining.clone()));
+                    open.spawn(server.clone().connection(stream, Door::Socket));
                 }
                 // A connection that was gone before we took it is no reason to pause.
                 Err(why) if matches!(why.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
@@ -109,8 +109,18 @@ async fn accept(server: Server, listener: Listener, mut draining: watch::Receive
     open.abort_all();
 }
 
-/// Serves one connection until it ends.
-pub(super) async fn connection<S>(server: Server, stream: S, door: Door, mut draining: watch::Receiver<bool>)
+impl Server {
+    /// Serves one connection, of whatever kind of stream, until it ends.
+    pub async fn connection<S>(self, stream: S, door: Door)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let draining = self.draining();
+        connection(self, stream, door, draining).await;
+    }
+}
+
+async fn connection<S>(server: Server, stream: S, door: Door, mut draining: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

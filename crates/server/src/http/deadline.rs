@@ -116,3 +116,78 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    const HEAD_SECS: u64 = 10;
+    const IDLE_SECS: u64 = 75;
+
+    fn stream() -> (DuplexStream, Deadline<DuplexStream>, Arc<Phase>) {
+        let (client, server) = tokio::io::duplex(64);
+        let phase = Arc::new(Phase::default());
+        let secs = Duration::from_secs;
+        (client, Deadline::new(server, Arc::clone(&phase), secs(HEAD_SECS), secs(IDLE_SECS)), phase)
+    }
+
+    /// After how many seconds reading fails; the clock of these tests jumps when nothing else is to be done.
+    async fn fails_after(server: &mut Deadline<DuplexStream>) -> u64 {
+        let begin = Instant::now();
+        loop {
+            let mut byte = [0];
+            match server.read(&mut byte).await {
+                Ok(_) => {}
+                Err(why) => {
+                    assert_eq!(why.kind(), io::ErrorKind::TimedOut);
+                    return begin.elapsed().as_secs();
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_ends() {
+        let (_client, mut server, _) = stream();
+        assert_eq!(fails_after(&mut server).await, HEAD_SECS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_trickles_ends_no_later() {
+        let (mut client, mut server, _) = stream();
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                let mut tick = tokio::time::interval(Duration::from_secs(3));
+                tick.tick().await;
+                tick.tick().await;
+                let _ = client.write_all(b"x").await;
+            }
+        });
+        assert_eq!(fails_after(&mut server).await, HEAD_SECS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_there_is_more_time() {
+        let (mut client, mut server, phase) = stream();
+        client.write_all(b"x").await.expect("it is open");
+        server.read_u8().await.expect("a byte");
+        drop(phase.busy());
+        assert_eq!(fails_after(&mut server).await, IDLE_SECS);
+        drop(phase.busy());
+        client.write_all(b"x").await.expect("it is open");
+        server.read_u8().await.expect("a byte");
+        assert_eq!(fails_after(&mut server).await, HEAD_SECS, "the next head has begun");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_answered_takes_as_long_as_it_takes() {
+        let (_client, mut server, phase) = stream();
+        let busy = phase.busy();
+        let begin = Instant::now();
+        let waited = tokio::time::timeout(Duration::from_secs(1000), server.read_u8()).await;
+        assert!(waited.is_err() && begin.elapsed().as_secs() == 1000);
+        drop(busy);
+        assert_eq!(fails_after(&mut server).await, IDLE_SECS);
+    }
+}

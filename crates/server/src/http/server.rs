@@ -45,7 +45,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 10_000,
+            connections_max: 25_000,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
@@ -102,7 +102,9 @@ impl Server {
         &self.0.service
     }
 
-    pub(crate) fn limits(&self) -> Limits {
+    /// What it allows its clients.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
         self.0.limits
     }
 

@@ -8,6 +8,8 @@ mod idempotency;
 mod livez;
 mod payment;
 mod problems;
+mod sockets;
+mod streams;
 mod v1;
 mod waiting;
 mod world;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub(crate) struct World {
     pub(crate) server: Server,
+    pub(crate) service: Service,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sender: Arc<ScriptedSender>,
     /// An operator's key.
@@ -120,7 +121,7 @@ impl World {
         let types = [payment(), note(), dossier()].iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
         let service = Service::start(deps, config, types).await.expect("it starts");
         let key = service.first_key(|_| Ok(())).await.expect("a key").expect("the first one");
-        Self { server: Server::new(service, Limits::default()), clock, sender, key }
+        Self { server: Server::new(service.clone(), Limits::default()), service, clock, sender, key }
     }
 
     /// The same with a second tenant, and a key of each: of `acme` and of `globex`.

@@ -161,5 +161,8 @@ async fn the_body_that_a_status_offers_works() {
     settle().await;
     let id = made.member("id");
     assert_eq!(world.get(&format!("/v1/subscriptions/{id}")).await.member("state"), "done");
-    expect![[r#""#]].assert_eq(&world.step(&format!("/v1/subscriptions/{id}/pause")).await.show());
+    expect![[r#"
+        409
+        ringback-tenant: default
+        {"type":"urn:ringback:error:subscription-not-active","code":"subscription-not-active","title":"Subscription not active","status":409,"detail":"Subscription sub_… is done. Make a new one.","request_id":"req_…","retryable":false,"current_state":"done"}"#]].assert_eq(&world.step(&format!("/v1/subscriptions/{id}/pause")).await.show());
 }

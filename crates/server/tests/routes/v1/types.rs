@@ -28,12 +28,12 @@ async fn a_type_is_put_served_changed_and_deleted() {
     expect![[r#"
         409
         ringback-tenant: *
-        {"type":"urn:ringback:error:conflict","code":"conflict","title":"Conflict","status":409,"detail":"Type `order` can't be removed or changed so, because 1 resources have it.","request_id":"req_…","retryable":true}"#]].assert_eq(&used.show());
+        {"type":"urn:ringback:error:conflict","code":"conflict","title":"Conflict","status":409,"detail":"Type `order` can't be removed or changed so, because resources of it are stored (1).","request_id":"req_…","retryable":true}"#]].assert_eq(&used.show());
     let lost = world.put("/v1/types/order", json!({ "type": "order", "lifecycle": "created -> gone" })).await;
     expect![[r#"
         422
         ringback-tenant: *
-        {"type":"urn:ringback:error:schema-incompatible","code":"schema-incompatible","title":"Schema incompatible","status":422,"detail":"The new declaration of `order` doesn't fit what is stored: 1 resources have the old one. Keep the old meaning, or declare a new type.","request_id":"req_…","retryable":false}"#]].assert_eq(&lost.show());
+        {"type":"urn:ringback:error:schema-incompatible","code":"schema-incompatible","title":"Schema incompatible","status":422,"detail":"The new declaration of `order` doesn't fit what is stored: resources of it are stored (1). Keep the old meaning, or declare a new type.","request_id":"req_…","retryable":false}"#]].assert_eq(&lost.show());
     world.delete(&format!("/order/{id}")).await;
     assert_eq!(world.put("/v1/types/order", order).header("if-match", "\"7\"").await.code(), "412 precondition-failed");
     assert_eq!(world.delete("/v1/types/order").header("if-match", "\"1\"").await.status, 204);
