@@ -58,7 +58,7 @@ pub(crate) fn record(value: &Value) -> String {
     for (name, text) in lines {
         let pad = width.saturating_sub(name.chars().count());
         // Writing to a String can't fail.
-        let _ = writeln!(out, "{name}:{:pad$} {text}", "");
+        let _ = writeln!(out, "{}", format!("{name}:{:pad$} {text}", "").trim_end());
     }
     out
 }

@@ -1,6 +1,9 @@
 //! The binary from outside, where no server is needed: exit codes, which stream says what, and the
 //! directory in which things are looked for.
-#![expect(clippy::expect_used, reason = "a test may stop at what it can't do; the lint's own exception covers only functions marked as tests")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test may stop at what it can't do; the lint's own exception covers only functions marked as tests"
+)]
 
 use assert_cmd::Command;
 use std::path::Path;

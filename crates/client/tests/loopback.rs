@@ -1,6 +1,9 @@
 //! The client against a small server on loopback, a Unix socket and TLS: what is sent, what is kept,
 //! what is sent again and what is not.
-#![expect(clippy::expect_used, reason = "a test may stop at what it can't do; the lint's own exception covers only functions marked as tests")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test may stop at what it can't do; the lint's own exception covers only functions marked as tests"
+)]
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};

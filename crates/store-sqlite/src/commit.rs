@@ -8,15 +8,9 @@
 //!
 //! Not here: reading the log (`log`), rows of each noun (the files named after them).
 
-use crate::{
-    fault::Fault,
-    known::Tx,
-    resources, sql, subscriptions, tenants,
-};
+use crate::{fault::Fault, known::Tx, resources, sql, subscriptions, tenants};
 use ringback_model::{
-    EventId, KeyId, ResourceId, SubscriptionId, TenantId, Timestamp, TypeName,
-    event::Event,
-    limits::EVENTS_PER_CHANGE_SET_MAX,
+    EventId, KeyId, ResourceId, SubscriptionId, TenantId, Timestamp, TypeName, event::Event, limits::EVENTS_PER_CHANGE_SET_MAX,
     resource::Version,
 };
 use ringback_ports::store::{Change, ChangeSet, CommitError, Committed, Expected, NewAnswer, Refused, StoreError};
@@ -52,9 +46,13 @@ pub(crate) fn commit(tx: &mut Tx<'_>, set: ChangeSet) -> Result<Result<Committed
             .execute(params![answer.scope, answer.fingerprint, answer.expires_at.as_micros(), answer.bytes])?;
     }
     if let Some(entry) = audit {
-        tx.conn
-            .prepare_cached("INSERT INTO audit (tenant, at, actor, action, object) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![tenant.as_str(), at.as_micros(), entry.actor.map(|it| sql::id(it.bits())), entry.action, entry.object])?;
+        tx.conn.prepare_cached("INSERT INTO audit (tenant, at, actor, action, object) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+            tenant.as_str(),
+            at.as_micros(),
+            entry.actor.map(|it| sql::id(it.bits())),
+            entry.action,
+            entry.object
+        ])?;
     }
     Ok(Ok(committed))
 }
@@ -240,7 +238,8 @@ impl<'a> Overlay<'a> {
             Change::Subscription { subscription: it, expected, .. } => {
                 let numbered = self.numbered(tx, it.no)?;
                 let is_namesake = |other: &Named| other.tenant == it.tenant && other.id == it.id;
-                if numbered.as_ref().is_some_and(|it| !is_namesake(it)) || self.namesake(tx, &it.tenant, &it.id)?.is_some_and(|no| no != it.no)
+                if numbered.as_ref().is_some_and(|it| !is_namesake(it))
+                    || self.namesake(tx, &it.tenant, &it.id)?.is_some_and(|no| no != it.no)
                 {
                     return Ok(Some(Refused::Exists { change: at }));
                 }

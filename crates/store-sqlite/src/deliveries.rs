@@ -14,7 +14,7 @@ use crate::{
 use async_trait::async_trait;
 use ringback_model::{
     AttemptId, EventId, TenantId,
-    delivery::{Attempt, Excerpt, Exception, ExceptionState, SkippedRange, Timings, Via},
+    delivery::{Attempt, Exception, ExceptionState, Excerpt, SkippedRange, Timings, Via},
     event::Place,
 };
 use ringback_ports::store::{AttemptSummary, Deliveries, ReaderState, SettleError, Settlement, StoreError};

@@ -67,10 +67,9 @@ impl Log for SqliteStore {
         self.readers
             .read(move |it| match it.numbered(&scope)? {
                 Numbered::All => it.events(events!("WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"), params![before, limit]),
-                Numbered::Tenant(no) => it.events(
-                    events!("WHERE tenant = ?1 AND sequence < ?2 ORDER BY sequence DESC LIMIT ?3"),
-                    params![no, before, limit],
-                ),
+                Numbered::Tenant(no) => {
+                    it.events(events!("WHERE tenant = ?1 AND sequence < ?2 ORDER BY sequence DESC LIMIT ?3"), params![no, before, limit])
+                }
                 Numbered::Nobody => Ok(Vec::new()),
             })
             .await

@@ -27,9 +27,8 @@ pub(crate) fn run(conn: &mut Connection, dir: &Path, steps: &[&str]) -> Result<(
     let number = |conn: &Connection, pragma: &str| conn.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).map_err(Fault::from);
     let found = number(conn, "user_version").map_err(OpenError::storage)?;
     let application = number(conn, "application_id").map_err(OpenError::storage)?;
-    let tables = conn
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
-        .map_err(|it| OpenError::storage(it.into()))?;
+    let tables =
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)).map_err(|it| OpenError::storage(it.into()))?;
     let known = steps.len() as i64;
     if tables > 0 && application != i64::from(APPLICATION_ID) {
         return Err(OpenError::Foreign { dir: dir.to_owned() });

@@ -49,9 +49,7 @@ impl Resources for SqliteStore {
         let type_name = type_name.clone();
         self.readers
             .read(move |it| {
-                let count = it.one(COUNT, [type_name.as_str()], |row| {
-                    Columns::of("resources", row).u64()
-                })?;
+                let count = it.one(COUNT, [type_name.as_str()], |row| Columns::of("resources", row).u64())?;
                 Ok(count.unwrap_or(0))
             })
             .await
@@ -67,19 +65,15 @@ impl Resources for SqliteStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.readers
             .read(move |it| {
-                it.all(
-                    DUE,
-                    params![now.as_micros(), limit],
-                    |row| {
-                        let mut it = Columns::of("resources", row);
-                        Ok(DueTimer {
-                            tenant: it.name()?,
-                            type_name: it.name()?,
-                            id: it.name()?,
-                            timer: Timer { due_at: it.time()?, transition: it.name()? },
-                        })
-                    },
-                )
+                it.all(DUE, params![now.as_micros(), limit], |row| {
+                    let mut it = Columns::of("resources", row);
+                    Ok(DueTimer {
+                        tenant: it.name()?,
+                        type_name: it.name()?,
+                        id: it.name()?,
+                        timer: Timer { due_at: it.time()?, transition: it.name()? },
+                    })
+                })
             })
             .await
     }
@@ -87,9 +81,7 @@ impl Resources for SqliteStore {
     async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
         self.readers
             .read(|it| {
-                let found = it.one(NEXT, [], |row| {
-                    Columns::of("resources", row).time_opt()
-                })?;
+                let found = it.one(NEXT, [], |row| Columns::of("resources", row).time_opt())?;
                 Ok(found.flatten())
             })
             .await

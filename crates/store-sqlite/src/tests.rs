@@ -4,7 +4,7 @@ use super::*;
 use ringback_model::event::Scope;
 use ringback_ports::{
     conformance::make::{self, at, change, draft, events, image, publish, put, row, subscribe, subscription},
-    store::{CommitError, Committed, Control, Deliveries, Log, Refused, SettleError, Settlement, StoreError},
+    store::{ChangeSet, CommitError, Committed, Control, Deliveries, Log, Refused, SettleError, Settlement, StoreError},
 };
 use rusqlite::ffi;
 use std::{
@@ -138,28 +138,31 @@ fn assert_unknown(got: Result<Committed, CommitError>) {
 
 #[test]
 fn an_io_error_of_a_commit_ends_it_all() {
-    let it = planted(Options::default());
+    let (it, go, transactions) = held_up(Options::default());
+    let commit = |n| it.store.commit(publish("acme", [draft(n)]));
+    let (mut one, mut two, mut three) = (commit(1), commit(2), commit(3));
+    let mut refused = it.store.commit(change("acme", [put(row("acme", "1", 2))]));
+    assert!(poll(one.as_mut()).is_pending());
+    await_first(&transactions);
+    assert!([&mut two, &mut three, &mut refused].into_iter().all(|it| poll(it.as_mut()).is_pending()));
+    *it.commit.lock().unwrap() = Some(ffi::SQLITE_IOERR_FSYNC);
+    drop(go);
     runtime().block_on(async {
-        it.store.commit(publish("acme", [draft(1)])).await.unwrap();
-        *it.commit.lock().unwrap() = Some(ffi::SQLITE_IOERR_FSYNC);
-        let commit = |n| it.store.commit(publish("acme", [draft(n)]));
-        let (mut two, mut three) = (commit(2), commit(3));
-        let _ = (poll(two.as_mut()), poll(three.as_mut()));
+        one.await.unwrap();
         assert_unknown(two.await);
-        // The other one was in the same transaction, or came too late.
-        let three = three.await.unwrap_err();
-        assert!(matches!(three, CommitError::Unknown | CommitError::Store(StoreError::Closed)), "{three:?}");
-        let after = it.store.commit(publish("acme", [draft(4)])).await.unwrap_err();
-        assert_eq!(after, CommitError::Store(StoreError::Closed), "nothing is written after it");
+        assert_unknown(three.await);
+        assert_unknown(refused.await); // by what may not have been stored
+        assert_eq!(commit(4).await.unwrap_err(), CommitError::Store(StoreError::Closed), "nothing is written after it");
         assert_eq!(it.store.settle(settlement()).await, Err(SettleError::Store(StoreError::Closed)));
+        assert_eq!(*transactions.lock().unwrap(), [1], "nobody hears of it");
         let told = it.fatal.lock().unwrap().clone();
         assert_eq!(told.len(), 1, "{told:?}");
         // What was acknowledged before is there, and the next start finds it.
         assert_eq!(events(&it.store, &Scope::All).await.len(), 1);
-        drop(it.store);
-        let again = Arc::new(SqliteStore::open(it.dir.path(), Options::default()).unwrap());
-        assert_eq!(events(&again, &Scope::All).await.len(), 1);
     });
+    drop(it.store);
+    let again = Arc::new(SqliteStore::open(it.dir.path(), Options::default()).unwrap());
+    assert_eq!(runtime().block_on(events(&again, &Scope::All)).len(), 1);
 }
 
 #[test]
@@ -169,12 +172,13 @@ fn a_full_disk_is_answered_and_life_goes_on() {
         it.store.commit(publish("acme", [draft(1)])).await.unwrap();
         let before = image(&it.store).await;
         *it.commit.lock().unwrap() = Some(ffi::SQLITE_FULL);
-        let got = it.store.commit(publish("beta", [draft(2)])).await.unwrap_err();
-        assert_eq!(got, CommitError::Store(StoreError::Full));
+        let late = ChangeSet { at: at(50), ..publish("beta", [draft(2)]) };
+        assert_eq!(it.store.commit(late).await.unwrap_err(), CommitError::Store(StoreError::Full));
         assert_eq!(image(&it.store).await, before);
-        // Its places were not used up, its tenant's number neither.
+        // Its places were not used up, its tenant's number neither, and time did not pass.
         let done = it.store.commit(publish("beta", [draft(2)])).await.unwrap();
         assert_eq!((done.events[0].seq, done.events[0].sequence), (2, 1));
+        assert_eq!(it.store.place_before(&Scope::All, at(50)).await, Ok(2));
         assert!(it.fatal.lock().unwrap().is_empty());
     });
 }
@@ -290,9 +294,14 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     File::create(&path).unwrap();
     let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE, -16_000).unwrap();
     prepare_for_writing(&conn, &Options::default()).unwrap();
-    for (pragma, want) in
-        [("page_size", "16384"), ("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "0"), ("wal_autocheckpoint", "0"), ("temp_store", "2")]
-    {
+    for (pragma, want) in [
+        ("page_size", "16384"),
+        ("journal_mode", "wal"),
+        ("synchronous", "2"),
+        ("foreign_keys", "0"),
+        ("wal_autocheckpoint", "0"),
+        ("temp_store", "2"),
+    ] {
         let got = conn
             .pragma_query_value(None, pragma, |row| {
                 row.get::<_, rusqlite::types::Value>(0).map(|it| match it {

@@ -114,7 +114,8 @@ impl Writer {
     pub(crate) fn start(start: Start) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, inbox) = mpsc::channel(start.queue_jobs_max.max(1));
         let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let writer = Self { queue: Mutex::new(Some(queue)), queued_bytes: Arc::clone(&queued_bytes), queued_bytes_max: start.queue_bytes_max };
+        let writer =
+            Self { queue: Mutex::new(Some(queue)), queued_bytes: Arc::clone(&queued_bytes), queued_bytes_max: start.queue_bytes_max };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let (on_fatal, alive) = (Arc::clone(&start.on_fatal), Arc::clone(&start.alive));
             let thread = Thread { start, inbox, held: None, queued_bytes };

@@ -1,4 +1,5 @@
 //! Whatever is asked of them, the SQLite store and the memory store answer and hold the same.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
@@ -100,14 +101,16 @@ fn values() -> impl Strategy<Value = Value> {
 fn resources() -> impl Strategy<Value = Change> {
     let id = prop_oneof![Just("1"), Just("2"), Just("3"), Just("4")];
     let timer = option::of((0..100_u64).prop_map(|secs| Timer { due_at: at(secs), transition: "fail".parse().unwrap() }));
-    (tenants(), id, expected(), 0..3_u64, (values(), values()), any::<bool>(), timer).prop_map(|(tenant, id, expected, made, (a, b), deleted, timer)| {
-        let mut it = row(tenant.as_str(), id, after(expected));
-        it.resource.created_at = at(made);
-        it.resource.fields = fields(json!({"b": b, "a": a}));
-        it.deleted = deleted;
-        it.timer = timer;
-        Change::Resource { row: Box::new(it), expected }
-    })
+    (tenants(), id, expected(), 0..3_u64, (values(), values()), any::<bool>(), timer).prop_map(
+        |(tenant, id, expected, made, (a, b), deleted, timer)| {
+            let mut it = row(tenant.as_str(), id, after(expected));
+            it.resource.created_at = at(made);
+            it.resource.fields = fields(json!({"b": b, "a": a}));
+            it.deleted = deleted;
+            it.timer = timer;
+            Change::Resource { row: Box::new(it), expected }
+        },
+    )
 }
 
 fn subscriptions() -> impl Strategy<Value = Change> {
@@ -143,8 +146,8 @@ fn changes() -> impl Strategy<Value = Change> {
 fn drafts() -> impl Strategy<Value = EventDraft> {
     let key = option::weighted(0.3, prop_oneof![Just("a"), Just("b"), Just("c"), Just("d"), Just("e")]);
     let of = option::of((1..4_u64, any::<bool>()));
-    (1..400_u64, key, option::of(prop_oneof![Just("/payment/1"), Just("/payment/2")]), of, values()).prop_map(|(n, key, about, of, data)| {
-        EventDraft {
+    (1..400_u64, key, option::of(prop_oneof![Just("/payment/1"), Just("/payment/2")]), of, values()).prop_map(
+        |(n, key, about, of, data)| EventDraft {
             key: key.map(Into::into),
             subject: about.map(subject),
             data: Bytes::from(data.to_string()),
@@ -158,8 +161,8 @@ fn drafts() -> impl Strategy<Value = EventDraft> {
                 deleted,
             }),
             ..draft(n)
-        }
-    })
+        },
+    )
 }
 
 fn sets() -> impl Strategy<Value = Set> {
@@ -204,8 +207,14 @@ fn queries() -> impl Strategy<Value = ResourceQuery> {
         1 => Just(json!("created")),
     ];
     let equal = vec((name.prop_map(str::to_owned), wanted), 0..2);
-    let after = option::of((0..3_u64, prop_oneof![Just("1"), Just("2"), Just("3")])).prop_map(|it| it.map(|(secs, id)| (at(secs), resource_id(id))));
-    (tenants(), equal, after, 0..4_usize).prop_map(|(tenant, equal, after, limit)| ResourceQuery { equal, after, limit, ..payments(tenant.as_str()) })
+    let after = option::of((0..3_u64, prop_oneof![Just("1"), Just("2"), Just("3")]))
+        .prop_map(|it| it.map(|(secs, id)| (at(secs), resource_id(id))));
+    (tenants(), equal, after, 0..4_usize).prop_map(|(tenant, equal, after, limit)| ResourceQuery {
+        equal,
+        after,
+        limit,
+        ..payments(tenant.as_str())
+    })
 }
 
 fn ops() -> impl Strategy<Value = Op> {

@@ -1,4 +1,5 @@
 //! The SQLite store keeps what `ports::store` says.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use ringback_store_sqlite::{Options, SqliteStore};
 

@@ -271,11 +271,8 @@ pub async fn a_refused_set_makes_no_answer<S: Store>(store: &Arc<S>) {
 
 pub async fn the_answer_is_refused_before_changes_and_changes_before_events<S: Store>(store: &Arc<S>) {
     commit(store, ChangeSet { answer: Some(answer(1, b"")), ..publish("acme", [keyed(1, "a")]) }).await;
-    let wrong = |scope| ChangeSet {
-        answer: Some(answer(scope, b"")),
-        changes: vec![put(row("acme", "1", 2))],
-        ..publish("acme", [keyed(2, "a")])
-    };
+    let wrong =
+        |scope| ChangeSet { answer: Some(answer(scope, b"")), changes: vec![put(row("acme", "1", 2))], ..publish("acme", [keyed(2, "a")]) };
     assert_eq!(refused(store.commit(wrong(1)).await), Refused::AnswerTaken);
     assert_eq!(refused(store.commit(wrong(2)).await), Refused::Version { change: 0, found: None });
 }

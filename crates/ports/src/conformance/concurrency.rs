@@ -102,7 +102,8 @@ pub async fn refused_sets_never_touch_their_neighbours<S: Store>(store: &Arc<S>)
 pub async fn one_of_many_wins_a_version<S: Store>(store: &Arc<S>) {
     commit(store, change("acme", [put(row("acme", "1", 1))])).await;
     for version in 2..10 {
-        let sets = (0..20).map(|n| ChangeSet { changes: vec![put(row("acme", "1", version))], ..publish("acme", [draft(version * 100 + n)]) });
+        let sets =
+            (0..20).map(|n| ChangeSet { changes: vec![put(row("acme", "1", version))], ..publish("acme", [draft(version * 100 + n)]) });
         let answers = all_at_once(store, sets.collect()).await;
         assert_eq!(answers.iter().filter(|it| it.is_ok()).count(), 1, "version {version}");
         for lost in answers.into_iter().filter_map(Result::err) {

@@ -1,6 +1,6 @@
 //! Cases of `Deliveries`.
 
-use super::make::{attempt, at, change, commit, draft, exception, image, publish, subscribe, subscription, success};
+use super::make::{at, attempt, change, commit, draft, exception, image, publish, subscribe, subscription, success};
 use crate::{
     Store,
     store::{AttemptSummary, ReaderState, SettleError, Settlement},
@@ -87,8 +87,7 @@ pub async fn a_fenced_settlement_leaves_no_trace<S: Store>(store: &Arc<S>) {
     settle(store, Settlement { exceptions: vec![exception(1)], ..settlement(1) }).await;
     seek(store, 1).await;
     let before = image(store).await;
-    let late =
-        Settlement { attempts: vec![success(2, 2, 1)], exceptions: vec![exception(3)], removed: vec![1], ..settlement(5) };
+    let late = Settlement { attempts: vec![success(2, 2, 1)], exceptions: vec![exception(3)], removed: vec![1], ..settlement(5) };
     assert_eq!(store.settle(late).await, Err(SettleError::Fenced));
     assert_eq!(image(store).await, before);
 }
@@ -146,9 +145,14 @@ pub async fn exceptions_come_in_order_of_place<S: Store>(store: &Arc<S>) {
     let exceptions = [8, 3, 5, 9, 4].map(exception).to_vec();
     settle(store, Settlement { exceptions, ..settlement(9) }).await;
     settle(store, Settlement { subscription: 2, exceptions: vec![exception(6)], ..settlement(9) }).await;
-    for (after, limit, want) in
-        [(0, 10, vec![3, 4, 5, 8, 9]), (4, 2, vec![5, 8]), (3, 10, vec![4, 5, 8, 9]), (9, 10, vec![]), (0, 0, vec![]), (Place::MAX, 1, vec![])]
-    {
+    for (after, limit, want) in [
+        (0, 10, vec![3, 4, 5, 8, 9]),
+        (4, 2, vec![5, 8]),
+        (3, 10, vec![4, 5, 8, 9]),
+        (9, 10, vec![]),
+        (0, 0, vec![]),
+        (Place::MAX, 1, vec![]),
+    ] {
         let read = store.exceptions(1, after, limit).await.unwrap();
         assert_eq!(read, want.into_iter().map(exception).collect::<Vec<_>>(), "{limit} after {after}");
     }

@@ -199,9 +199,7 @@ pub async fn an_event_is_found_at_its_place<S: Store>(store: &Arc<S>) {
 
 pub async fn an_event_is_found_by_its_key<S: Store>(store: &Arc<S>) {
     commit(store, publish("acme", [draft(1), keyed(2, "it's")])).await;
-    let found = |id: &'static str, key: &'static str| async move {
-        store.event_by_key(&tenant(id), key).await.unwrap().map(|it| it.seq)
-    };
+    let found = |id: &'static str, key: &'static str| async move { store.event_by_key(&tenant(id), key).await.unwrap().map(|it| it.seq) };
     assert_eq!(found("acme", "it's").await, Some(2));
     assert_eq!(found("acme", "its").await, None);
     assert_eq!(found("beta", "it's").await, None);

@@ -2,7 +2,9 @@
 
 use crate::{
     Store,
-    store::{AttemptSummary, Change, ChangeSet, Committed, Expected, NewAnswer, ReaderState, ResourceQuery, ResourceRow, Slice, StoredType},
+    store::{
+        AttemptSummary, Change, ChangeSet, Committed, Expected, NewAnswer, ReaderState, ResourceQuery, ResourceRow, Slice, StoredType,
+    },
 };
 use bytes::Bytes;
 use core::fmt::Write;

@@ -117,11 +117,7 @@ impl Answer {
             let value = HeaderValue::from_bytes(take_part(&mut rest)?).ok()?;
             headers.push((name, value));
         }
-        Some(Self {
-            status: StatusCode::from_u16(u16::from_be_bytes(*status)).ok()?,
-            headers,
-            body: Bytes::copy_from_slice(rest),
-        })
+        Some(Self { status: StatusCode::from_u16(u16::from_be_bytes(*status)).ok()?, headers, body: Bytes::copy_from_slice(rest) })
     }
 }
 

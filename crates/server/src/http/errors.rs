@@ -144,9 +144,7 @@ fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
         }
         Error::Parameter { parameter, detail } => sentences::parameter_refused(parameter, &sentence(&detail)),
         Error::Field { pointer, detail } => sentences::fields_refused(vec![fields::invalid(&pointer, &sentence(&detail))]),
-        Error::UnknownEventType { pointer, name, suggestion } => {
-            sentences::unknown_event_type(&pointer, &name, suggestion.as_deref())
-        }
+        Error::UnknownEventType { pointer, name, suggestion } => sentences::unknown_event_type(&pointer, &name, suggestion.as_deref()),
         Error::Destination { refused } => sentences::destination_not_allowed(
             "/push/url",
             match asked.authority {

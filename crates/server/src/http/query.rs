@@ -67,9 +67,7 @@ impl Query {
     pub(crate) fn limit(&self) -> Result<usize, Failure> {
         let Some(text) = self.one("limit") else { return Ok(limits::PAGE_ITEMS_DEFAULT) };
         match digits(text) {
-            Some(0) | None => {
-                Err(Failure::parameter("limit", text, format!("a whole number from 1 to {}", limits::PAGE_ITEMS_MAX)))
-            }
+            Some(0) | None => Err(Failure::parameter("limit", text, format!("a whole number from 1 to {}", limits::PAGE_ITEMS_MAX))),
             Some(it) => Ok(usize::try_from(it).unwrap_or(usize::MAX).min(limits::PAGE_ITEMS_MAX)),
         }
     }

@@ -199,7 +199,7 @@ impl Server {
     fn route(&self, authority: Authority, given: &http::Method, method: Option<Method>, path: &str) -> Result<Routed, Failure> {
         let types = self.service().types();
         let (found, ty) = match routes::find("", method, path) {
-            Found::Nothing => match types.route(path) {
+            Found::Nothing => match types.route(path).filter(|(ty, _)| concerns(ty, authority)) {
                 Some((ty, rest)) => match suggest::unknown_step(&ty, rest) {
                     Some(step) if authority.covers(ty.compiled.decl.access.read) => {
                         return Err(match suggest::part(step) {
@@ -219,9 +219,7 @@ impl Server {
         match found {
             Found::Route(route, params) => Ok((route, params.into_iter().map(str::to_owned).collect(), ty)),
             Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: given.to_string(), allow }),
-            Found::Nothing => {
-                Err(Failure::NoSuchRoute { path: path.to_owned(), suggestion: suggest::path(path, &types, authority) })
-            }
+            Found::Nothing => Err(Failure::NoSuchRoute { path: path.to_owned(), suggestion: suggest::path(path, &types, authority) }),
         }
     }
 
@@ -242,10 +240,16 @@ impl Server {
         let key = idempotency_key::check_key(key.as_bytes()).map_err(|_| Failure::IdempotencyKeyMalformed)?;
         let text = |name: header::HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
         let scope = idempotency_key::scope(ctx.tenant_text(), method.as_str(), path, key);
-        let print =
-            idempotency_key::fingerprint(body, text(header::CONTENT_TYPE), parts.uri.query(), text(header::IF_MATCH));
+        let print = idempotency_key::fingerprint(body, text(header::CONTENT_TYPE), parts.uri.query(), text(header::IF_MATCH));
         Ok(Some(self.service().begin(ctx, scope, print).await?))
     }
+}
+
+/// Whether callers of this authority can do anything with a type. One that is not
+/// for them does not exist for them: not even its name is to be learned.
+fn concerns(ty: &ServedType, authority: Authority) -> bool {
+    let access = &ty.compiled.decl.access;
+    authority.covers(access.read) || authority.covers(access.create)
 }
 
 /// Returns once the end was announced.

@@ -104,8 +104,11 @@ async fn each_needs_a_tenant_when_there_are_several() {
 #[test]
 fn what_only_operators_do_is_not_in_tenants_scopes() {
     let tenants = Scopes::of_role(Role::Tenant);
-    let operators: Vec<_> =
-        ROUTES.iter().filter(|it| it.needs.is_some_and(|needs| !tenants.has(needs))).map(|it| format!("{} {}", it.method, it.path)).collect();
+    let operators: Vec<_> = ROUTES
+        .iter()
+        .filter(|it| it.needs.is_some_and(|needs| !tenants.has(needs)))
+        .map(|it| format!("{} {}", it.method, it.path))
+        .collect();
     assert_eq!(
         operators,
         ["PUT /v1/types/{name}", "DELETE /v1/types/{name}", "GET /v1/tenants", "GET /v1/tenants/{id}", "PUT /v1/tenants/{id}"]

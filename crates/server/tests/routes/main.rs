@@ -1,9 +1,11 @@
 //! The routes, asked in memory: no sockets, no sleeping. Files mirror the URLs.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where its expectation does")]
 
 mod conditions;
 mod cross_tenant;
 mod every_answer;
 mod every_route;
+mod faults;
 mod idempotency;
 mod livez;
 mod payment;

@@ -64,7 +64,9 @@ async fn tenants() {
 #[tokio::test]
 async fn routes() {
     let world = World::new().await;
-    for path in ["/payments", "/events", "/v1/event", "/v1/subscription/1", "/payment/", "/", "/nothing/like/it", "/v1/openapi", "/payment//"] {
+    for path in
+        ["/payments", "/events", "/v1/event", "/v1/subscription/1", "/payment/", "/", "/nothing/like/it", "/v1/openapi", "/payment//"]
+    {
         let reply = world.get(path).await;
         assert_eq!(reply.code(), "404 not-found", "{path}");
     }
@@ -87,7 +89,9 @@ async fn routes() {
 async fn what_is_not_built_is_not_there() {
     let world = World::new().await;
     world.payment("123").await;
-    for path in ["/openapi.json", "/docs", "/metrics", "/v1/batch", "/v1/replays", "/v1/sources", "/v1/event-types", "/v1/advice", "/in/token"] {
+    for path in
+        ["/openapi.json", "/docs", "/metrics", "/v1/batch", "/v1/replays", "/v1/sources", "/v1/event-types", "/v1/advice", "/in/token"]
+    {
         assert_eq!(world.get(path).await.code(), "404 not-found", "{path}");
     }
     for query in ["filter=amount%3E1", "sort=amount", "watch=true", "fields=id"] {

@@ -63,7 +63,8 @@ async fn a_connection_serves_one_request_after_another() {
         assert!(body.contains("\"status\":\"created\""), "{body}");
     }
     // Also when they are sent at once.
-    line.send(&format!("{}{}", world.head("POST /payment/123/complete", "content-length: 0\r\n"), world.head("GET /payment/123", ""))).await;
+    line.send(&format!("{}{}", world.head("POST /payment/123/complete", "content-length: 0\r\n"), world.head("GET /payment/123", "")))
+        .await;
     assert!(line.answer().await.1.contains("\"status\":\"completed\""));
     assert!(line.answer().await.1.contains("\"status\":\"completed\""));
 }

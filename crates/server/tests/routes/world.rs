@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) service: Service,
+    pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sender: Arc<ScriptedSender>,
     /// An operator's key.
@@ -103,25 +104,21 @@ impl World {
     /// With room for so many who wait.
     pub(crate) async fn with(waiters_max: usize) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_458_284)));
+        let store = Arc::new(MemoryStore::new());
         let sender = Arc::new(ScriptedSender::new());
         let deps = Deps {
-            store: Arc::new(MemoryStore::new()),
+            store: store.clone(),
             sender: sender.clone(),
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(7)),
             seal: Arc::new(FakeSeal::default()),
         };
-        let config = Config {
-            public_url: "https://api.example.com".into(),
-            dev: false,
-            user_agent: "Ringback/test".into(),
-            slots: 64,
-            waiters_max,
-        };
+        let config =
+            Config { public_url: "https://api.example.com".into(), dev: false, user_agent: "Ringback/test".into(), slots: 64, waiters_max };
         let types = [payment(), note(), dossier()].iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
         let service = Service::start(deps, config, types).await.expect("it starts");
         let key = service.first_key(|_| Ok(())).await.expect("a key").expect("the first one");
-        Self { server: Server::new(service.clone(), Limits::default()), service, clock, sender, key }
+        Self { server: Server::new(service.clone(), Limits::default()), service, store, clock, sender, key }
     }
 
     /// The same with a second tenant, and a key of each: of `acme` and of `globex`.

@@ -60,7 +60,11 @@ impl State {
 
     fn commit(&mut self, set: ChangeSet, undo: &mut Vec<Undo>) -> Result<Committed, CommitError> {
         if set.events.len() > EVENTS_PER_CHANGE_SET_MAX {
-            return Err(StoreError::Broken(format!("a change set of {} events; {EVENTS_PER_CHANGE_SET_MAX} are the most", set.events.len())).into());
+            return Err(StoreError::Broken(format!(
+                "a change set of {} events; {EVENTS_PER_CHANGE_SET_MAX} are the most",
+                set.events.len()
+            ))
+            .into());
         }
         if let Some(answer) = &set.answer
             && self.answers.get(&answer.scope).is_some_and(|it| it.expires_at > set.at)
@@ -286,8 +290,7 @@ impl Log for MemoryStore {
 
     async fn event_of_version(&self, tenant: &TenantId, subject: &Subject, version: Version) -> Result<Option<Arc<Event>>, StoreError> {
         let scope = Scope::Tenant(tenant.clone());
-        let made =
-            |it: &Event| it.subject.as_ref() == Some(subject) && it.of.as_ref().is_some_and(|of| of.version == version);
+        let made = |it: &Event| it.subject.as_ref() == Some(subject) && it.of.as_ref().is_some_and(|of| of.version == version);
         Ok(self.state().places(&scope, 0, Place::MAX).find(|(_, it)| made(&it.event)).map(|(_, it)| Arc::clone(&it.event)))
     }
 

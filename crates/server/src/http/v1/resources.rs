@@ -11,10 +11,7 @@ use serde_json::Value;
 /// `GET {path}`: newest first, with conditions on fields.
 pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
     let params = call.query.others(&["limit", "after"]);
-    let page = call
-        .service()
-        .list_resources(&call.ctx, &*call.ty()?, &params, call.query.limit()?, call.query.one("after"))
-        .await?;
+    let page = call.service().list_resources(&call.ctx, &*call.ty()?, &params, call.query.limit()?, call.query.one("after")).await?;
     Ok(rows(&page))
 }
 
@@ -79,10 +76,7 @@ pub(crate) async fn transition(mut call: Call) -> Result<Answer, Failure> {
 
 /// `GET {path}/{id}/versions`: the first one first.
 pub(crate) async fn versions(call: Call) -> Result<Answer, Failure> {
-    let page = call
-        .service()
-        .resource_versions(&call.ctx, &*call.ty()?, &id(&call)?, call.query.limit()?, call.query.one("after"))
-        .await?;
+    let page = call.service().resource_versions(&call.ctx, &*call.ty()?, &id(&call)?, call.query.limit()?, call.query.one("after")).await?;
     Ok(rows(&page))
 }
 

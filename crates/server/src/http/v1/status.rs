@@ -31,9 +31,17 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
             async move { service.status(ctx, ty, id, query).await }.boxed()
         })
         .await?;
-    Ok(match (view, known) {
-        (Some(view), _) => shown(&view),
-        (None, known) => conditional::not_modified(&known.unwrap_or_default()),
+    if let Some(view) = view {
+        return Ok(shown(&view));
+    }
+    // Nothing has changed: the caller is told when to ask again, and no more.
+    let now = service.status(&call.ctx, &ty, &id, StatusQuery::default()).await?;
+    Ok(match now {
+        Some(now) if known.is_some_and(|it| it.matches(now.version)) => {
+            paced(Answer::empty(StatusCode::NOT_MODIFIED).etag(now.version), &now)
+        }
+        Some(now) => shown(&now),
+        None => Answer::empty(StatusCode::NOT_MODIFIED),
     })
 }
 
@@ -48,7 +56,11 @@ fn shown(it: &StatusView) -> Answer {
         events: it.events.iter().map(ToString::to_string).collect(),
         subscribe: Subscribe::to(it.subject.as_str()),
     };
-    let answer = Answer::view(StatusCode::OK, &view).etag(it.version);
+    paced(Answer::view(StatusCode::OK, &view).etag(it.version), it)
+}
+
+/// Says when to ask again, while it is not done.
+fn paced(answer: Answer, it: &StatusView) -> Answer {
     match it.retry_after {
         // Whole seconds are all that the header holds; never sooner than asked.
         Some(after) => answer.with(header::RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1_000).max(1) as u64)),

@@ -2,14 +2,8 @@
 
 use crate::http::{answer::Answer, call::Call, failure::Failure};
 use http::StatusCode;
-use ringback_model::{
-    SubscriptionId,
-    event::Scope,
-    key,
-};
-use ringback_service::{
-    Ctx, Error, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten, json,
-};
+use ringback_model::{SubscriptionId, event::Scope, key};
+use ringback_service::{Ctx, Error, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten, json};
 use ringback_wire::{
     self as wire, Resume,
     list::List,
@@ -75,7 +69,8 @@ fn scope(call: &Call, named: Option<&Scope>) -> Result<(Ctx, bool), Failure> {
             Ok((call.service().ctx(caller, Some(named.as_str()), key::Scope::SubscriptionsWrite, false)?, false))
         }
         (Some(Scope::Tenant(named)), Scope::Tenant(own)) => {
-            let detail = format!("The request is about the tenant `{own}`, and the body names `{named}`. Leave `tenant` out, or name it alike.");
+            let detail =
+                format!("The request is about the tenant `{own}`, and the body names `{named}`. Leave `tenant` out, or name it alike.");
             Err(sentences::fields_refused(vec![fields::invalid("/tenant", &detail)]).into())
         }
     }

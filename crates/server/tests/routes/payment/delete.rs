@@ -13,7 +13,8 @@ async fn the_last_image_is_in_the_event() {
         ringback-event: evt_…
         ringback-position: …
         ringback-tenant: default
-    "#]].assert_eq(&reply.show());
+    "#]]
+    .assert_eq(&reply.show());
     let event = world.get(&format!("/v1/events/{}", reply.header("ringback-event"))).await.json();
     assert_eq!((&event["type"], &event["data"]["version"], event.get("previous")), (&"payment.deleted".into(), &2.into(), None));
     assert_eq!(world.delete("/payment/123").await.code(), "404 not-found");

@@ -31,7 +31,9 @@ async fn a_failed_delivery_is_retried_and_shown() {
     assert_eq!((delivery["state"].as_str(), delivery["tries"].as_u64()), (Some("retrying"), Some(1)));
     assert!(delivery["due_at"].is_string());
     assert_eq!(world.get(&format!("/v1/deliveries/{id}")).await.json(), delivery);
-    for query in [format!("subscription={subscription}"), format!("event={}", delivery["event"].as_str().expect("one")), "state=retrying".into()] {
+    for query in
+        [format!("subscription={subscription}"), format!("event={}", delivery["event"].as_str().expect("one")), "state=retrying".into()]
+    {
         let found = world.get(&format!("/v1/deliveries?{query}")).await.json();
         assert_eq!(found["data"], json!([delivery]), "{query}");
     }

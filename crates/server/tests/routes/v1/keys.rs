@@ -7,18 +7,21 @@ use serde_json::json;
 #[tokio::test]
 async fn a_key_is_shown_once() {
     let (world, ..) = World::of_two().await;
-    let made = world.post("/v1/keys", json!({ "role": "tenant", "tenant": "acme", "scopes": ["events:read"], "description": "feed" })).await;
+    let made =
+        world.post("/v1/keys", json!({ "role": "tenant", "tenant": "acme", "scopes": ["events:read"], "description": "feed" })).await;
     expect![[r#"
         201
         cache-control: no-store
         location: /v1/keys/key_…
         ringback-tenant: *
-        {"id":"key_…","role":"tenant","tenant":"acme","scopes":["events:read"],"description":"feed","key":"rbk_…"}"#]].assert_eq(&made.show());
+        {"id":"key_…","role":"tenant","tenant":"acme","scopes":["events:read"],"description":"feed","key":"rbk_…"}"#]]
+    .assert_eq(&made.show());
     let shown = world.get(&format!("/v1/keys/{}", made.member("id"))).await;
     expect![[r#"
         200
         ringback-tenant: *
-        {"id":"key_…","role":"tenant","tenant":"acme","scopes":["events:read"],"description":"feed"}"#]].assert_eq(&shown.show());
+        {"id":"key_…","role":"tenant","tenant":"acme","scopes":["events:read"],"description":"feed"}"#]]
+    .assert_eq(&shown.show());
     let key = made.member("key");
     assert_eq!(world.get("/v1/events").key(&key).await.status, 200);
     assert_eq!(world.delete(&format!("/v1/keys/{}", made.member("id"))).await.status, 204);

@@ -11,7 +11,8 @@ async fn the_ends_of_ones_own_log() {
     expect![[r#"
         200
         ringback-tenant: default
-        {"first":1,"last":2,"floor":0,"epoch":1,"deliveries_held":false}"#]].assert_eq(&world.get("/v1/log").tenant("default").await.show());
+        {"first":1,"last":2,"floor":0,"epoch":1,"deliveries_held":false}"#]]
+    .assert_eq(&world.get("/v1/log").tenant("default").await.show());
     assert_eq!(world.get("/v1/log").tenant("*").await.member("last"), "2");
     assert_eq!(world.get("/v1/log").key(&acme).await.member("last"), "0");
 }

@@ -91,7 +91,10 @@ async fn an_operator_is_told_more_of_a_refused_address_than_a_tenant() {
 #[tokio::test]
 async fn some_of_it_can_be_changed() {
     let world = World::new().await;
-    let id = world.post("/v1/subscriptions", json!({ "metadata": { "a": "1", "b": "2" }, "push": { "url": "https://example.com" } })).await.member("id");
+    let id = world
+        .post("/v1/subscriptions", json!({ "metadata": { "a": "1", "b": "2" }, "push": { "url": "https://example.com" } }))
+        .await
+        .member("id");
     let path = format!("/v1/subscriptions/{id}");
     let changed = world.patch(&path, json!({ "types": ["payment.*"], "metadata": { "a": null }, "push": { "timeout_ms": 1000 } })).await;
     assert_eq!((changed.status, changed.header("etag")), (200, "\"2\""));

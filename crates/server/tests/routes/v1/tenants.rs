@@ -13,7 +13,8 @@ async fn tenants_are_made_listed_and_changed() {
         etag: "1"
         location: /v1/tenants/acme
         ringback-tenant: *
-        {"id":"acme","name":"Acme","metadata":{"plan":"gold"},"created_at":"2026-11-23T18:24:44.000000Z"}"#]].assert_eq(&made.show());
+        {"id":"acme","name":"Acme","metadata":{"plan":"gold"},"created_at":"2026-11-23T18:24:44.000000Z"}"#]]
+    .assert_eq(&made.show());
     // What is not given stays.
     let changed = world.put("/v1/tenants/acme", json!({ "name": "Acme Ltd" })).await;
     assert_eq!((changed.status, changed.json()["metadata"]["plan"].as_str()), (200, Some("gold")));

@@ -53,7 +53,8 @@ async fn a_type_of_a_file_is_read_only() {
 #[tokio::test]
 async fn what_is_wrong_is_told_with_its_place() {
     let world = World::new().await;
-    let bad = world.put("/v1/types/order", json!({ "type": "order", "path": "/v1", "lifecycle": { "initial": "none", "statuses": {} } })).await;
+    let bad =
+        world.put("/v1/types/order", json!({ "type": "order", "path": "/v1", "lifecycle": { "initial": "none", "statuses": {} } })).await;
     assert_eq!(bad.code(), "422 validation-failed");
     assert!(bad.json()["errors"][0]["pointer"].is_string(), "{}", bad.show());
     let other = world.put("/v1/types/order", json!({ "type": "parcel", "lifecycle": "a -> b" })).await;
