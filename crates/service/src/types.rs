@@ -258,6 +258,7 @@ impl Service {
                 Ok(Decision::new(set, |_| TypeWritten { served: None, created: false }))
             })
             .await?;
+        self.inner.store.declare_indexes(&name, &[]).await?;
         let types = self.types().without(&name);
         self.registry_mut().types = types;
         Ok(outcome)

@@ -281,7 +281,7 @@ const PATHS: &[&str] = &[
 ];
 
 const OURS: [(&str, &str); 7] = [
-    ("id", "`PUT /v1/subscriptions/<id>` makes one with a chosen id."),
+    ("id", "It is made by the server."),
     ("state", "Use `POST …/pause` or `POST …/resume`."),
     ("cursor", "It moves by deliveries; `from` says where a new subscription begins."),
     ("lag", "It is the server's."),

@@ -2,7 +2,7 @@
 //!
 //! A backend's whole test file is one line:
 //!
-//! ```ignore
+//! ```text
 //! ringback_ports::conformance::suite!(async || (MyStore::open().await, ()));
 //! ```
 //!
