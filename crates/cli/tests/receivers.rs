@@ -6,6 +6,13 @@
 //! `.ci/run` sets it, it fails. `RINGBACK_TEST_PYTHON` and `RINGBACK_TEST_NODE` name the
 //! programs, `RINGBACK_TEST_NODE_PATH` a folder in whose `node_modules` the package lies.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "this file is tests, helpers included: they fail by panicking"
+)]
+
 mod support;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
