@@ -66,10 +66,20 @@ fn make(path: &Path, entropy: &dyn Entropy) -> Result<[u8; 32], KeyFileError> {
     if let Some(parent) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(io)?;
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-    file.write_all(format!("{PREFIX}{}\n", STANDARD.encode(key)).as_bytes()).map_err(io)?;
-    // Data that is sealed with a key which a power loss took is lost: the key comes first.
-    file.sync_all().map_err(io)?;
+    // It gets its name when it is whole, so that a crash leaves no half of it; and only if nobody else has that name.
+    let mut unnamed = path.as_os_str().to_owned();
+    unnamed.push(format!(".{}", std::process::id()));
+    let unnamed = PathBuf::from(unnamed);
+    let named = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unnamed)?;
+        file.write_all(format!("{PREFIX}{}\n", STANDARD.encode(key)).as_bytes())?;
+        // Data that is sealed with a key which a power loss took is lost: the key comes first.
+        file.sync_all()?;
+        std::fs::hard_link(&unnamed, path)
+    };
+    let named = named();
+    let _ = std::fs::remove_file(&unnamed);
+    named.map_err(io)?;
     if let Some(parent) = path.parent() {
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         File::open(parent).and_then(|it| it.sync_all()).map_err(io)?;

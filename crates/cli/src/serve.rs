@@ -55,13 +55,9 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
     let clock = Arc::new(wiring::SystemClock::default());
     let store = Arc::new(open_store(&config)?);
     // Asked under the directory's lock, and before anything is written into it.
-    let master = key_file::open(&config.key_file, &config.data, &*entropy);
-    let master = match master {
-        Ok(it) => it,
-        Err(why) => return Err(Failure::new(Exit::Invalid, why.to_string())),
-    };
+    let master = key_file::open(&config.key_file, &config.data, &*entropy).map_err(|it| Failure::new(Exit::Invalid, it.to_string()))?;
     let seal: Arc<dyn Seal> = Arc::new(Keyring::new(master, Arc::<wiring::SystemEntropy>::clone(&entropy)));
-    wait_for_clock(&*store, &*clock).await?;
+    wait_for_clock(&store, &clock).await?;
 
     let tcp = TcpListener::bind(config.listen).await.map_err(|it| {
         Failure::new(Exit::Failure, format!("{} can't be listened on: {it}. Choose another with --listen.", config.listen))
@@ -87,6 +83,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
 
     banner(&config, &public_url, bound, key.as_deref());
     let limits = Limits { drain: config.shutdown_grace, ..Limits::default() };
+    let (closed, drained) = tokio::sync::oneshot::channel();
     let stopped = {
         let service = service.clone();
         let grace = config.shutdown_grace;
@@ -95,12 +92,18 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
             tracing::info!("{name}: finishing what is in flight");
             // At the same time as the server's own end, so that who waits is answered.
             let closing = service.clone();
-            tokio::spawn(async move { closing.drain(grace).await });
+            tokio::spawn(async move {
+                closing.drain(grace).await;
+                let _ = closed.send(());
+            });
         }
     };
     ringback_server::serve(vec![Listener::Tcp(tcp), Listener::Unix(unix)], service.clone(), limits, stopped).await;
-    // Requests are over; whatever they left behind is settled before the store is closed.
-    service.drain(config.shutdown_grace).await;
+    // Requests are over; what was in flight is settled before the store is closed. This waits for the one drain: a
+    // second one beside it would take its place, and whoever asked first would go on before anything is settled.
+    if drained.await.is_err() {
+        service.drain(config.shutdown_grace).await;
+    }
     store.close().await;
     let _ = std::fs::remove_file(&socket);
     tracing::info!("closed in good order");

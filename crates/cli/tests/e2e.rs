@@ -2,6 +2,7 @@
 //!
 //! Nothing waits for a length of time: each test waits on the thing itself,
 //! bounded by a deadline that only a broken program reaches.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
 mod support;
 

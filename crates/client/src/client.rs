@@ -243,7 +243,7 @@ impl Client {
             .method(method)
             .uri(format!("{}{path_and_query}", self.target.base()))
             .body(Full::new(body))
-            .map_err(|it| ClientError::BadRequest(format!("`{path_and_query}`: {it}")))?;
+            .map_err(|it| ClientError::BadRequest(format!("`{}`: {it}", path_and_query.chars().take(200).collect::<String>())))?;
         *request.headers_mut() = headers;
         Ok(request)
     }

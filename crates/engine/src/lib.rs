@@ -21,6 +21,7 @@ mod patch;
 pub mod position;
 pub mod retry;
 mod schema;
+mod schema_cost;
 pub mod suggest;
 pub mod tokens;
 pub mod type_check;

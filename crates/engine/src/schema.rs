@@ -4,7 +4,7 @@
 //! Nothing is fetched: a reference may point into the same schema only. Formats
 //! are checked. Patterns run in linear time, so that no body can make one slow.
 
-use crate::{lifecycle::Violation, suggest::did_you_mean};
+use crate::{lifecycle::Violation, schema_cost, suggest::did_you_mean};
 use jsonschema::{Draft, PatternOptions, Validator, error::ValidationErrorKind};
 use ringback_filter::Kind;
 use ringback_model::{limits, names::excerpt};
@@ -21,6 +21,7 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, (String, String)> {
             return Err(("/$schema".into(), "schemas are read as JSON Schema 2020-12; leave `$schema` out".into()));
         }
     }
+    schema_cost::check(schema).map_err(|it| (String::new(), it))?;
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .offline()

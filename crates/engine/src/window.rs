@@ -38,6 +38,7 @@ use ringback_model::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 use trying::Hold;
@@ -472,6 +473,11 @@ impl Window {
     /// All exceptions, in order of place: newer than the store's.
     pub fn exceptions(&self) -> impl Iterator<Item = &Exception> {
         self.exceptions.values().map(|it| &it.row)
+    }
+
+    /// Those of them after `place`.
+    pub fn exceptions_after(&self, place: Place) -> impl Iterator<Item = &Exception> {
+        self.exceptions.range((Bound::Excluded(place), Bound::Unbounded)).map(|(_, it)| &it.row)
     }
 
     /// Tries in flight.

@@ -90,6 +90,10 @@ pub const REVISIONS_MAX: usize = 1_000;
 
 /// A resource as it is encoded, in bytes: twice a body, so that a patch of the most still fits.
 pub const RESOURCE_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+/// How often the parts of a schema may be applied to one value, references followed.
+pub const SCHEMA_APPLICATIONS_MAX: u64 = 100_000;
+/// References of a schema that are followed one from the other.
+pub const SCHEMA_DEPTH_MAX: usize = 500;
 /// Violations of a schema that one answer tells.
 pub const VIOLATIONS_MAX: usize = 50;
 

@@ -104,6 +104,20 @@ impl Service {
         Ok(Caller { key: Some(id), role: key.role, scopes: key.scopes, tenant: key.tenant })
     }
 
+    /// Whether who was let in would be let in now: for an answer that comes long
+    /// after the question, since authorisation is judged when it is read (G9).
+    ///
+    /// # Errors
+    /// `Unauthenticated`, when the key was deleted or has expired in the meantime.
+    pub fn still(&self, caller: &Caller) -> Result<(), Error> {
+        let Some(id) = caller.key else { return Ok(()) };
+        match self.registry().keys.get(&id) {
+            None => Err(Error::Unauthenticated(WhyNot::Unknown)),
+            Some(key) if key.expires_at.is_some_and(|at| at <= self.now()) => Err(Error::Unauthenticated(WhyNot::Expired)),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// For whom a caller asks, and whether it may.
     ///
     /// Leaving the tenant out means `default` while that is the only one.

@@ -3,7 +3,12 @@
 //! There is no table of deliveries. A list walks the log (newest first) or the
 //! exceptions, and `engine::delivery_state` says of each what state it is in.
 
-use crate::{Ctx, Error, Outcome, Service, Write, dispatcher::Standing, idempotency::Decision, page::Page};
+use crate::{
+    Ctx, Error, Outcome, Service, Write,
+    dispatcher::{Segment, Segments, Standing, Standings},
+    idempotency::Decision,
+    page::Page,
+};
 use ringback_engine::{
     delivery_state::{Facts, InWindow, delivery_state},
     matching,
@@ -14,13 +19,20 @@ use ringback_model::{
     DeliveryId, EventId, EventType, Subject, SubscriptionId, Timestamp,
     delivery::{Attempt, DeliveryState, Exception, ExceptionState, SkippedRange},
     event::{Event, Place, Scope},
+    key::Authority,
     subscription::{State, Subscription},
 };
 use ringback_ports::store::{AttemptSummary, ChangeSet};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Events that one page of a subscription's deliveries looks at.
+/// Events or exceptions that one page looks at.
 const SCANNED_MAX: usize = 20_000;
+/// Readers that one page asks about one event.
+const READERS_MAX: usize = 2_000;
+/// Events that are in memory at once: they may be large.
+const EVENTS_AT_ONCE: usize = 64;
+/// Exceptions that are in memory at once.
+const ROWS_AT_ONCE: usize = 1_000;
 
 /// A delivery, to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +66,14 @@ pub struct DeliveryQuery {
     pub after: Option<String>,
 }
 
+impl DeliveryQuery {
+    fn wants(&self, it: &DeliveryView) -> bool {
+        self.state.is_none_or(|want| it.state == want)
+    }
+}
+
 /// What is known of one reader, for a stretch of its log.
+#[derive(Default)]
 struct Known {
     cursor: Place,
     skipped: Vec<SkippedRange>,
@@ -71,13 +90,20 @@ impl Service {
     pub async fn deliveries(&self, ctx: &Ctx, query: DeliveryQuery) -> Result<Page<DeliveryView>, Error> {
         let state = query.state.map_or("", DeliveryState::as_str);
         match (&query.subscription, query.event) {
-            (subscription, Some(event)) => self.deliveries_of_event(ctx, event, subscription.as_ref(), query.state).await,
+            (subscription, Some(event)) => {
+                let event = self.event(ctx, event).await?;
+                let id = event.id.to_string();
+                let route = ["deliveries of event", &id, subscription.as_ref().map_or("", SubscriptionId::as_str), state];
+                self.deliveries_of_event(ctx, &route, event, subscription.as_ref(), &query).await
+            }
             (Some(id), None) => {
                 let subscription = self.find(ctx, id)?;
                 let route = ["deliveries", id.as_str(), state];
                 match query.state {
                     // These are exceptions, and there are few of them however long the log is.
-                    Some(DeliveryState::Retrying | DeliveryState::Parked) => self.exceptions_page(ctx, &route, vec![subscription], &query).await,
+                    Some(DeliveryState::Retrying | DeliveryState::Parked) => {
+                        self.exceptions_page(ctx, &route, vec![subscription], &query).await
+                    }
                     _ => self.deliveries_of_subscription(ctx, &route, &subscription, &query).await,
                 }
             }
@@ -89,7 +115,7 @@ impl Service {
                         Scope::All => None,
                     };
                     // Not by `find`, which would ask for the registry again while it is held here.
-                    let shown = |it: &Subscription| it.scope != Scope::All || ctx.authority() == ringback_model::key::Authority::Operator;
+                    let shown = |it: &Subscription| it.scope != Scope::All || ctx.authority() == Authority::Operator;
                     registry.subscriptions_of(tenant).filter(|it| shown(it)).cloned().collect()
                 };
                 self.exceptions_page(ctx, &["deliveries", "", state], all, &query).await
@@ -97,31 +123,44 @@ impl Service {
         }
     }
 
+    /// In order of subscription.
     async fn deliveries_of_event(
         &self,
         ctx: &Ctx,
-        event: EventId,
+        route: &[&str],
+        event: Arc<Event>,
         subscription: Option<&SubscriptionId>,
-        state: Option<DeliveryState>,
+        query: &DeliveryQuery,
     ) -> Result<Page<DeliveryView>, Error> {
-        let event = self.event(ctx, event).await?;
+        let mut at = match self.page_key(ctx, route, query.after.as_deref())? {
+            None => 0,
+            Some(PageKey::Place(no)) => no,
+            Some(_) => return Err(Error::CursorMismatch),
+        };
         let candidates: Vec<Arc<Subscription>> = match subscription {
             Some(id) => vec![self.find(ctx, id)?],
             None => {
                 let registry = self.registry();
                 let all = registry.subscriptions_of(None).filter(|it| match it.scope {
                     // An operator's subscription over all tenants is not shown to one of them.
-                    Scope::All => ctx.authority() == ringback_model::key::Authority::Operator,
-                    Scope::Tenant(_) => it.tenant == event.tenant,
+                    Scope::All => ctx.authority() == Authority::Operator,
+                    Scope::Tenant(_) => true,
                 });
                 all.cloned().collect()
             }
         };
+        // A place means something in the log of its scope alone; and most want other events.
+        let mut owing: Vec<_> =
+            candidates.into_iter().filter(|it| u64::from(it.no) > at && it.scope.holds(&event.tenant) && self.owes(it, &event)).collect();
+        owing.sort_by_key(|it| it.no);
         let mut items = Vec::new();
-        for subscription in candidates {
-            let place = event.place(&subscription.scope);
-            let known = self.known(&subscription, &[place]).await?;
-            items.extend(self.view_delivery(&subscription, &event, &known).filter(|it| state.is_none_or(|want| it.state == want)));
+        for (looked_at, subscription) in owing.iter().enumerate() {
+            if items.len() == query.limit || looked_at >= READERS_MAX {
+                return Ok(Page { items, next_cursor: Some(self.page_cursor(ctx, route, &PageKey::Place(at))) });
+            }
+            at = u64::from(subscription.no);
+            let known = self.known(subscription, &[event.place(&subscription.scope)]).await?;
+            items.extend(self.view_delivery(ctx, subscription, &event, &known).filter(|it| query.wants(it)));
         }
         Ok(Page { items, next_cursor: None })
     }
@@ -142,7 +181,7 @@ impl Service {
         let begin = subscription.revisions.first().map_or(0, |it| it.from);
         let (mut items, mut looked_at) = (Vec::new(), 0);
         loop {
-            let events = self.inner.store.events_before(scope, before, 200).await?;
+            let events = self.inner.store.events_before(scope, before, EVENTS_AT_ONCE).await?;
             let events: Vec<_> = events.into_iter().take_while(|it| it.place(scope) > begin).collect();
             if events.is_empty() {
                 return Ok(Page { items, next_cursor: None });
@@ -155,7 +194,7 @@ impl Service {
                 }
                 before = event.place(scope);
                 looked_at += 1;
-                items.extend(self.view_delivery(subscription, &event, &known).filter(|it| query.state.is_none_or(|want| it.state == want)));
+                items.extend(self.view_delivery(ctx, subscription, &event, &known).filter(|it| query.wants(it)));
             }
         }
     }
@@ -168,56 +207,98 @@ impl Service {
         mut subscriptions: Vec<Arc<Subscription>>,
         query: &DeliveryQuery,
     ) -> Result<Page<DeliveryView>, Error> {
-        let after = match self.page_key(ctx, route, query.after.as_deref())? {
+        let mut at = match self.page_key(ctx, route, query.after.as_deref())? {
             None => (0, 0),
             Some(PageKey::Id(text)) => split_key(&text).ok_or(Error::CursorMismatch)?,
             Some(_) => return Err(Error::CursorMismatch),
         };
         subscriptions.sort_by_key(|it| it.no);
         let mut items: Vec<DeliveryView> = Vec::new();
-        let mut last = after;
-        for subscription in subscriptions.iter().filter(|it| it.no >= after.0) {
-            let rows: Vec<Exception> = match self.inner.dispatcher.exceptions(subscription.no).await {
-                Some(rows) => rows,
-                None => self.inner.store.exceptions(subscription.no, 0, usize::MAX >> 1).await?,
+        let mut looked_at = 0;
+        let next = |at: (u32, Place)| Some(self.page_cursor(ctx, route, &PageKey::Id(format!("{}:{}", at.0, at.1))));
+        loop {
+            let left: Vec<&Arc<Subscription>> = subscriptions.iter().filter(|it| (it.no, Place::MAX) > at).collect();
+            let Some(first) = left.first() else { return Ok(Page { items, next_cursor: None }) };
+            let nos = left.iter().map(|it| it.no).collect();
+            let found = match self.inner.dispatcher.exceptions(nos, at, ROWS_AT_ONCE).await {
+                Some(found) => found,
+                // Nothing is read any more: the store knows of all.
+                None => Segments { all: vec![Segment { no: first.no, rows: None, cut: false }], more: true },
             };
-            for row in rows {
-                if (subscription.no, row.place) <= after {
-                    continue;
+            let mut more = found.more;
+            for Segment { no, rows, mut cut } in found.all {
+                let Some(subscription) = left.iter().find(|it| it.no == no) else { continue };
+                let rows = match rows {
+                    Some(rows) => rows,
+                    None => {
+                        looked_at += 1;
+                        let after = if no == at.0 { at.1 } else { 0 };
+                        let rows = self.inner.store.exceptions(no, after, ROWS_AT_ONCE).await?;
+                        cut = rows.len() == ROWS_AT_ONCE;
+                        rows
+                    }
+                };
+                let places: Vec<Place> = rows.iter().filter(|it| may_be(it, query.state)).map(|it| it.place).collect();
+                let mut known = if places.is_empty() { Known::default() } else { self.standings(subscription, &places).await? };
+                for row in rows {
+                    if items.len() == query.limit || looked_at >= SCANNED_MAX {
+                        return Ok(Page { items, next_cursor: next(at) });
+                    }
+                    at = (no, row.place);
+                    looked_at += 1;
+                    if !may_be(&row, query.state) {
+                        continue;
+                    }
+                    let Some(event) = self.inner.store.event_at(&subscription.scope, row.place).await? else { continue };
+                    // One by one: between two exceptions may lie any number of deliveries that went well.
+                    self.add_attempts(subscription, row.place.saturating_sub(1), row.place, &mut known).await?;
+                    items.extend(self.view_delivery(ctx, subscription, &event, &known).filter(|it| query.wants(it)));
                 }
-                if items.len() == query.limit {
-                    let key = PageKey::Id(format!("{}:{}", last.0, last.1));
-                    return Ok(Page { items, next_cursor: Some(self.page_cursor(ctx, route, &key)) });
+                if cut {
+                    more = true;
+                    break;
                 }
-                last = (subscription.no, row.place);
-                let Some(event) = self.inner.store.event_at(&subscription.scope, row.place).await? else { continue };
-                let known = self.known(subscription, &[row.place]).await?;
-                items.extend(self.view_delivery(subscription, &event, &known).filter(|it| query.state.is_none_or(|want| it.state == want)));
+                at = (no, Place::MAX);
+            }
+            if !more {
+                return Ok(Page { items, next_cursor: None });
             }
         }
-        Ok(Page { items, next_cursor: None })
     }
 
-    /// Gathers what is known of these places of a subscription's log.
+    /// Gathers what is known of these places of a subscription's log, which lie close together.
     async fn known(&self, subscription: &Subscription, places: &[Place]) -> Result<Known, Error> {
-        let no = subscription.no;
         let from = places.iter().min().copied().unwrap_or(0).saturating_sub(1);
         let to = places.iter().max().copied().unwrap_or(0);
+        let mut known = self.standings(subscription, places).await?;
+        self.add_attempts(subscription, from, to, &mut known).await?;
+        Ok(known)
+    }
+
+    /// Where these places stand, without their attempts.
+    async fn standings(&self, subscription: &Subscription, places: &[Place]) -> Result<Known, Error> {
         // The window is asked before the store: what it forgets in between is stored by then.
-        let standings = match self.inner.dispatcher.standings(no, places.to_vec()).await {
-            Some(all) => places.iter().copied().zip(all).collect(),
-            None => {
-                let rows = self.inner.store.exceptions(no, from, places.len().max(1_000)).await?;
-                rows.into_iter().map(|it| (it.place, Standing { in_window: None, exception: Some(it) })).collect()
-            }
-        };
-        let state = self.inner.store.reader(no).await?.unwrap_or_default();
-        let summaries = self.inner.store.attempt_summaries(no, from, to).await?;
-        Ok(Known { cursor: state.cursor, skipped: state.skipped, standings, summaries: summaries.into_iter().map(|it| (it.place, it)).collect() })
+        if let Some(Standings { cursor, skipped, rows }) = self.inner.dispatcher.standings(subscription.no, places.to_vec()).await {
+            let standings = places.iter().copied().zip(rows).collect();
+            return Ok(Known { cursor, skipped, standings, summaries: BTreeMap::new() });
+        }
+        let state = self.inner.store.reader(subscription.no).await?.unwrap_or_default();
+        let standings = state.exceptions.into_iter().map(|it| (it.place, Standing { in_window: None, exception: Some(it) })).collect();
+        Ok(Known { cursor: state.cursor, skipped: state.skipped, standings, summaries: BTreeMap::new() })
+    }
+
+    async fn add_attempts(&self, subscription: &Subscription, from: Place, to: Place, known: &mut Known) -> Result<(), Error> {
+        let summaries = self.inner.store.attempt_summaries(subscription.no, from, to).await?;
+        known.summaries.extend(summaries.into_iter().map(|it| (it.place, it)));
+        Ok(())
     }
 
     /// The delivery of this event to this subscription; `None` when nothing is owed.
-    fn view_delivery(&self, subscription: &Subscription, event: &Event, known: &Known) -> Option<DeliveryView> {
+    /// Nor is one of an event that the caller may not see.
+    fn view_delivery(&self, ctx: &Ctx, subscription: &Subscription, event: &Event, known: &Known) -> Option<DeliveryView> {
+        if !ctx.authority().covers(event.audience) {
+            return None;
+        }
         let place = event.place(&subscription.scope);
         let standing = known.standings.get(&place);
         let exception = standing.and_then(|it| it.exception.as_ref());
@@ -226,7 +307,8 @@ impl Service {
             place,
             cursor: known.cursor,
             generation: subscription.generation,
-            matches: self.owes(subscription, event),
+            // Above where a one-shot has ended nothing is owed, whatever it waited for.
+            matches: self.owes(subscription, event) && (subscription.state != State::Done || place <= known.cursor),
             in_window: standing.and_then(|it| it.in_window),
             exception,
             skipped: &known.skipped,
@@ -240,7 +322,7 @@ impl Service {
             ExceptionState::Retrying { due_at } => Some(*due_at),
             _ => None,
         });
-        let last_attempt = summary.map(|it| it.last.clone());
+        let last_attempt = summary.map(|it| shown(ctx, subscription, it.last.clone()));
         let failed = last_attempt.as_ref().filter(|_| state != DeliveryState::Delivered).and_then(|it| it.reason.clone());
         let done_now = u32::from(standing.and_then(|it| it.in_window) == Some(InWindow::Done));
         Some(DeliveryView {
@@ -266,9 +348,7 @@ impl Service {
         let awaited = match (&subscription.until, &subscription.subject) {
             (Some(until), Some(subject)) => {
                 let served = self.types().route(subject.as_str()).map(|(served, _)| served);
-                served
-                    .and_then(|it| self.until_statuses(&it, until).ok())
-                    .is_some_and(|it| matching::one_shot(event, &it))
+                served.and_then(|it| self.until_statuses(&it, until).ok()).is_some_and(|it| matching::one_shot(event, &it))
             }
             _ => true,
         };
@@ -298,7 +378,7 @@ impl Service {
     pub async fn delivery(&self, ctx: &Ctx, id: DeliveryId) -> Result<DeliveryView, Error> {
         let (subscription, event) = self.parts(ctx, id).await?;
         let known = self.known(&subscription, &[event.place(&subscription.scope)]).await?;
-        self.view_delivery(&subscription, &event, &known).ok_or_else(|| Error::NotFound { noun: "delivery", id: id.to_string() })
+        self.view_delivery(ctx, &subscription, &event, &known).ok_or_else(|| Error::NotFound { noun: "delivery", id: id.to_string() })
     }
 
     /// The attempts of a delivery, first one first.
@@ -307,7 +387,8 @@ impl Service {
     /// `NotFound`.
     pub async fn attempts(&self, ctx: &Ctx, id: DeliveryId) -> Result<Vec<Attempt>, Error> {
         let (subscription, event) = self.parts(ctx, id).await?;
-        Ok(self.inner.store.attempts(subscription.no, event.id).await?)
+        let all = self.inner.store.attempts(subscription.no, event.id).await?;
+        Ok(all.into_iter().map(|it| shown(ctx, &subscription, it)).collect())
     }
 
     /// Tries a delivery now that is retrying or parked.
@@ -339,6 +420,22 @@ impl Service {
             Ok(Decision::new(ChangeSet::new(subscription.tenant.clone(), self.now()), move |_| view.clone()))
         })
         .await
+    }
+}
+
+/// An attempt as the caller may see it. What an operator made may call private addresses:
+/// which they are, and what they answered, is for operators.
+fn shown(ctx: &Ctx, subscription: &Subscription, attempt: Attempt) -> Attempt {
+    if ctx.authority().covers(subscription.authority) { attempt } else { Attempt { peer: None, response: None, ..attempt } }
+}
+
+/// Whether a delivery with this exception can be in the state that is asked for.
+fn may_be(row: &Exception, wanted: Option<DeliveryState>) -> bool {
+    match wanted {
+        Some(DeliveryState::Parked) => matches!(row.state, ExceptionState::Parked { .. }),
+        Some(DeliveryState::Retrying) => matches!(row.state, ExceptionState::Retrying { .. }),
+        Some(DeliveryState::Skipped) => false,
+        None | Some(DeliveryState::Pending | DeliveryState::Delivering | DeliveryState::Delivered) => true,
     }
 }
 

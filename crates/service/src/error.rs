@@ -43,33 +43,88 @@ pub enum Needs {
 pub enum Error {
     Unauthenticated(WhyNot),
     Forbidden(Needs),
-    TenantRequired { tenants: usize },
-    TenantUnknown { text: String },
+    TenantRequired {
+        tenants: usize,
+    },
+    TenantUnknown {
+        text: String,
+    },
     /// `*` reads; it cannot be written to, and not everything can be read with it.
     StarNotPossible,
-    NotFound { noun: &'static str, id: String },
-    PreconditionFailed { current: u64, body: Option<Bytes> },
-    PreconditionRequired { type_name: TypeName },
-    Lifecycle { id: ResourceId, refusal: Refusal },
-    AlreadyExists { noun: &'static str, id: String, deleted: bool },
-    EventKeyTaken { key: String, by: EventId },
-    TypeOwned { event_type: EventType, owner: String },
-    ManagedByFile { name: TypeName },
+    NotFound {
+        noun: &'static str,
+        id: String,
+    },
+    PreconditionFailed {
+        current: u64,
+        body: Option<Bytes>,
+    },
+    PreconditionRequired {
+        type_name: TypeName,
+    },
+    Lifecycle {
+        id: ResourceId,
+        refusal: Refusal,
+    },
+    AlreadyExists {
+        noun: &'static str,
+        id: String,
+        deleted: bool,
+    },
+    EventKeyTaken {
+        key: String,
+        by: EventId,
+    },
+    TypeOwned {
+        event_type: EventType,
+        owner: String,
+    },
+    ManagedByFile {
+        name: TypeName,
+    },
     TypeProblems(Vec<TypeProblem>),
-    TypeInUse { name: TypeName, count: u64 },
+    TypeInUse {
+        name: TypeName,
+        count: u64,
+    },
     List(ListProblem),
-    QueryTooExpensive { missing_index: String, scanned: usize },
-    Parameter { parameter: &'static str, detail: String },
-    Field { pointer: String, detail: String },
-    UnknownEventType { pointer: String, name: String, suggestion: Option<String> },
-    Destination { refused: DestinationRefused },
+    QueryTooExpensive {
+        missing_index: String,
+        scanned: usize,
+    },
+    Parameter {
+        parameter: &'static str,
+        detail: String,
+    },
+    Field {
+        pointer: String,
+        detail: String,
+    },
+    UnknownEventType {
+        pointer: String,
+        name: String,
+        suggestion: Option<String>,
+    },
+    Destination {
+        refused: DestinationRefused,
+    },
     CursorMismatch,
     CursorEpoch,
     CursorExpired,
-    LogTruncated { oldest: u64 },
-    NotActive { id: SubscriptionId, state: State },
-    Conflict { detail: String },
-    LimitReached { what: &'static str, max: usize },
+    LogTruncated {
+        oldest: u64,
+    },
+    NotActive {
+        id: SubscriptionId,
+        state: State,
+    },
+    Conflict {
+        detail: String,
+    },
+    LimitReached {
+        what: &'static str,
+        max: usize,
+    },
     IdempotencyInProgress,
     IdempotencyKeyReused,
     TooManyWaiters,

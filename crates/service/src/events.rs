@@ -189,9 +189,7 @@ impl Service {
     pub async fn event(&self, ctx: &Ctx, id: EventId) -> Result<Arc<Event>, Error> {
         let found = self.inner.store.event(&ctx.scope, id).await?;
         // Judged now, not when the event was made (G9).
-        found
-            .filter(|it| ctx.authority().covers(it.audience))
-            .ok_or_else(|| Error::NotFound { noun: "event", id: id.to_string() })
+        found.filter(|it| ctx.authority().covers(it.audience)).ok_or_else(|| Error::NotFound { noun: "event", id: id.to_string() })
     }
 
     /// The ends of the log of the caller's scope.
@@ -213,7 +211,7 @@ impl Service {
     /// # Errors
     /// `Parameter`, cursor errors, `LogTruncated`, `TooManyWaiters`.
     pub async fn feed(&self, ctx: &Ctx, query: FeedQuery) -> Result<FeedPage, Error> {
-        let mut place = self.place_of(&ctx.scope, query.after.as_deref().unwrap_or("start"), "after").await?;
+        let mut place = self.place_of(&ctx.scope, ctx.authority(), query.after.as_deref().unwrap_or("start"), "after").await?;
         if query.wait.is_zero() {
             let (events, scanned) = self.scan(ctx, &query, place).await?;
             return self.feed_page(ctx, events, scanned).await;
@@ -239,7 +237,9 @@ impl Service {
                 }
             }
             if ringback_ports::clock::until(self.clock(), deadline, ticket.woken()).await.is_none() {
-                return self.feed_page(ctx, Vec::new(), place).await;
+                // Also what woke nobody here moves the position.
+                let (events, scanned) = self.scan(ctx, &query, place).await?;
+                return self.feed_page(ctx, events, scanned).await;
             }
         }
     }
@@ -294,12 +294,15 @@ impl Service {
         let scope = &ctx.scope;
         // Asked first: what is appended while the index is read is above it and comes next time.
         let last = self.inner.store.bounds(scope).await?.last;
-        let slice = Slice { events_max: query.limit, bytes_max: limits::PAGE_BYTES_MAX };
         let (mut found, mut scanned) = (Vec::new(), from);
+        let (mut looked_at, mut bytes) = (0, 0);
         loop {
+            let slice = Slice { events_max: query.limit, bytes_max: limits::PAGE_BYTES_MAX.saturating_sub(bytes) };
             let events = self.inner.store.events_of_subject(scope, subject, scanned, slice).await?;
             let Some(newest) = events.last().cloned() else { return Ok((found, last.max(scanned))) };
             scanned = newest.place(scope);
+            looked_at += events.len();
+            bytes += events.iter().map(|it| it.bytes.len()).sum::<usize>();
             found.extend(events.into_iter().filter(|it| wanted(it)));
             if !newest.ends_change_set {
                 // The index cuts change sets; read on in the log to the end of this one.
@@ -307,25 +310,31 @@ impl Service {
                 scanned = rest.last().map_or(scanned, |it| it.place(scope));
                 found.extend(rest.into_iter().filter(|it| wanted(it)));
             }
-            if found.len() >= query.limit {
+            if found.len() >= query.limit || looked_at >= SCANNED_MAX || bytes >= limits::PAGE_BYTES_MAX {
                 return Ok((found, scanned));
             }
         }
     }
 
-    /// Whether anything declares or has published this event type.
-    pub(crate) async fn event_type_known(&self, scope: &Scope, event_type: &EventType) -> Result<bool, Error> {
-        if self.declared_event_types().contains(event_type) {
+    /// Whether anything that this authority may see declares or has published this event type.
+    pub(crate) async fn event_type_known(&self, scope: &Scope, authority: Authority, event_type: &EventType) -> Result<bool, Error> {
+        if self.declared_event_types(authority).contains(event_type) {
             return Ok(true);
+        }
+        if self.types().by_name(event_type.first_segment()).is_some_and(|it| !authority.covers(it.compiled.decl.access.read)) {
+            return Ok(false);
         }
         Ok(self.inner.store.event_type_seen(scope, event_type).await?)
     }
 
-    /// All event types that the served types make, in order of type.
-    pub(crate) fn declared_event_types(&self) -> Vec<EventType> {
+    /// All event types that the served types make, in order of type; those that this authority may see.
+    pub(crate) fn declared_event_types(&self, authority: Authority) -> Vec<EventType> {
         let mut all = Vec::new();
         for served in self.types().list() {
             let decl = &served.compiled.decl;
+            if !authority.covers(decl.access.read) {
+                continue;
+            }
             all.extend([&decl.events.created, &decl.events.updated, &decl.events.deleted].map(Clone::clone));
             all.extend(decl.lifecycle.transitions.iter().map(|it| it.event.clone()));
         }
@@ -334,11 +343,7 @@ impl Service {
 }
 
 fn same_content(a: &EventDraft, b: &EventDraft) -> bool {
-    a.event_type == b.event_type
-        && a.subject == b.subject
-        && a.data == b.data
-        && a.occurred_at == b.occurred_at
-        && a.audience == b.audience
+    a.event_type == b.event_type && a.subject == b.subject && a.data == b.data && a.occurred_at == b.occurred_at && a.audience == b.audience
 }
 
 /// Whether `draft` says what `stored` says: encoded at the stored one's place, it has the same bytes.

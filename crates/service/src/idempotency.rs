@@ -106,30 +106,27 @@ impl Service {
             return Err(Error::IdempotencyInProgress);
         }
         let permit = Permit { running, scope, fingerprint };
-        match self.inner.store.answer(&scope, self.now()).await? {
-            None => Ok(Begin::Go(permit)),
-            Some(stored) if stored.fingerprint != fingerprint => Err(Error::IdempotencyKeyReused),
-            Some(stored) => {
-                let tenant = self.home(ctx);
-                let key = self.data_key(&tenant)?;
-                let at = Binding { tenant: tenant.as_str(), table: ANSWER.0, row: &hex(&scope), column: ANSWER.1 };
-                let plain = self
-                    .inner
-                    .seal
-                    .open(&key, at, &stored.answer)
-                    .map_err(|it| Error::Internal(format!("a kept answer: {it}")))?;
-                Ok(Begin::Replay(plain))
-            }
+        Ok(match self.kept(ctx, &permit).await? {
+            None => Begin::Go(permit),
+            Some(plain) => Begin::Replay(plain),
+        })
+    }
+
+    /// The answer that is kept under the key of a request.
+    async fn kept(&self, ctx: &Ctx, permit: &Permit) -> Result<Option<Vec<u8>>, Error> {
+        let Some(stored) = self.inner.store.answer(&permit.scope, self.now()).await? else { return Ok(None) };
+        if stored.fingerprint != permit.fingerprint {
+            return Err(Error::IdempotencyKeyReused);
         }
+        let tenant = self.home(ctx);
+        let key = self.data_key(&tenant)?;
+        let at = Binding { tenant: tenant.as_str(), table: ANSWER.0, row: &hex(&permit.scope), column: ANSWER.1 };
+        let plain = self.inner.seal.open(&key, at, &stored.answer);
+        plain.map(Some).map_err(|it| Error::Internal(format!("a kept answer: {it}")))
     }
 
     /// Decides and commits, and decides again when somebody else was faster.
-    pub(crate) async fn write<T, F>(
-        &self,
-        ctx: &Ctx,
-        write: Write<T>,
-        decide: impl Fn() -> F,
-    ) -> Result<Outcome<T>, Error>
+    pub(crate) async fn write<T, F>(&self, ctx: &Ctx, write: Write<T>, decide: impl Fn() -> F) -> Result<Outcome<T>, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<Decision<T>, Error>> + Send,
@@ -137,7 +134,10 @@ impl Service {
         let tenant = self.home(ctx);
         let mut left = DECISIONS_MAX;
         loop {
-            let Decision { mut set, make } = decide().await?;
+            let Decision { mut set, make } = match decide().await {
+                Ok(decision) => decision,
+                Err(refusal) => return self.unless_answered(ctx, &write, refusal).await,
+            };
             if let Some((permit, render)) = &write.record {
                 set.answer = Some(self.new_answer(&tenant, permit, Arc::clone(&make), Arc::clone(render))?);
             }
@@ -147,10 +147,22 @@ impl Service {
             }
             match self.inner.store.commit(set).await {
                 Ok(committed) => return Ok(Outcome::Fresh(make(&committed))),
-                Err(CommitError::Refused(Refused::AnswerTaken)) => return Err(Error::IdempotencyInProgress),
+                Err(CommitError::Refused(Refused::AnswerTaken)) => {
+                    return self.unless_answered(ctx, &write, Error::IdempotencyInProgress).await;
+                }
                 Err(CommitError::Refused(_)) if left > 0 => left -= 1,
                 Err(other) => return Err(other.into()),
             }
+        }
+    }
+
+    /// A request whose sender went away may have been on its way to the disk when the same one
+    /// came again: then that is what is refused now, and its answer is the answer.
+    async fn unless_answered<T>(&self, ctx: &Ctx, write: &Write<T>, refusal: Error) -> Result<Outcome<T>, Error> {
+        let Some((permit, _)) = &write.record else { return Err(refusal) };
+        match self.kept(ctx, permit).await? {
+            Some(plain) => Ok(Outcome::Replayed(plain)),
+            None => Err(refusal),
         }
     }
 

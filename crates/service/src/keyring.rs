@@ -137,12 +137,9 @@ mod tests {
         let sealed = ring.seal(&key, AT, b"whsec_x").unwrap();
         assert_eq!(ring.open(&key, AT, &sealed).unwrap(), b"whsec_x");
         assert_ne!(sealed, ring.seal(&key, AT, b"whsec_x").unwrap());
-        for moved in [
-            Binding { tenant: "other", ..AT },
-            Binding { table: "t", ..AT },
-            Binding { row: "sub_2", ..AT },
-            Binding { column: "c", ..AT },
-        ] {
+        for moved in
+            [Binding { tenant: "other", ..AT }, Binding { table: "t", ..AT }, Binding { row: "sub_2", ..AT }, Binding { column: "c", ..AT }]
+        {
             assert_eq!(ring.open(&key, moved, &sealed), Err(SealError));
         }
         for at in 0..sealed.len() {

@@ -5,7 +5,7 @@ use ringback_engine::keys;
 use ringback_model::{
     KeyId, TenantId, Timestamp,
     event::Scope,
-    key::{Authority, Key, Role, Scopes},
+    key::{self, Authority, Key, Role, Scopes},
     limits,
 };
 use ringback_ports::store::{AuditEntry, Change, ChangeSet};
@@ -45,13 +45,18 @@ impl Service {
     }
 
     async fn create_key_inner(&self, ctx: &Ctx, new: NewKey, write: Write<KeyWritten>) -> Result<Outcome<KeyWritten>, Error> {
+        let _turn = self.inner.locks.turn("keys".into()).await;
         if new.role != Role::Tenant {
             ctx.require(Authority::Operator, || format!("make {} keys", new.role.as_str()))?;
         }
         let now = self.now();
         let tenant = match (new.role, new.tenant, &ctx.scope) {
             (Role::Tenant, None, Scope::Tenant(own)) => Some(own.clone()),
-            (Role::Tenant, None, Scope::All) => return Err(Error::TenantRequired { tenants: self.registry().tenants.len() }),
+            (Role::Tenant, None, Scope::All) => match self.registry().tenants.len() {
+                // As everywhere: leaving it out means `default` while that is the only one.
+                0 | 1 => Some(TenantId::default_tenant()),
+                tenants => return Err(Error::TenantRequired { tenants }),
+            },
             (Role::Tenant, Some(named), _) => {
                 let own = ctx.authority() == Authority::Operator || ctx.scope == Scope::Tenant(named.clone());
                 if !own || !self.registry().tenants.contains_key(&named) {
@@ -70,7 +75,11 @@ impl Service {
         let scopes = new.scopes.unwrap_or_else(|| {
             // Unless narrowed, a key has all of its role's; but never more than who makes it.
             let all = Scopes::of_role(new.role);
-            if ctx.caller.scopes.has_all(all) { all } else { Scopes::collect(all.list().into_iter().filter(|it| ctx.caller.scopes.has(*it))) }
+            if ctx.caller.scopes.has_all(all) {
+                all
+            } else {
+                Scopes::collect(all.list().into_iter().filter(|it| ctx.caller.scopes.has(*it)))
+            }
         });
         if !Scopes::of_role(new.role).has_all(scopes) || !ctx.caller.scopes.has_all(scopes) {
             return Err(Error::Field {
@@ -173,12 +182,17 @@ impl Service {
             let _turn = service.inner.locks.turn("keys".into()).await;
             let key = service.key(&ctx, id)?;
             let last = {
-                let registry = service.registry();
-                key.role == Role::Operator && registry.keys.values().filter(|it| it.role == Role::Operator).count() == 1
+                // One that has expired, or may not make keys, opens no door.
+                let now = service.now();
+                let opens =
+                    |it: &Key| it.role == Role::Operator && it.expires_at.is_none_or(|at| at > now) && it.scopes.has(key::Scope::KeysWrite);
+                opens(&key) && !service.registry().keys.values().any(|it| it.id != key.id && opens(it))
             };
             if last {
                 return Err(Error::Conflict {
-                    detail: "This is the last operator key: without it only the socket could make a new one. Make another operator key first.".into(),
+                    detail:
+                        "This is the last operator key: without it only the socket could make a new one. Make another operator key first."
+                            .into(),
                 });
             }
             let now = service.now();
@@ -212,11 +226,8 @@ impl Service {
     pub fn keys(&self, ctx: &Ctx, limit: usize, after: Option<&str>) -> Result<Page<Key>, Error> {
         let after = self.id_cursor(ctx, "keys", after)?;
         let registry = self.registry();
-        let rows = registry
-            .keys
-            .values()
-            .filter(|it| sees(ctx, it) && after.as_deref().is_none_or(|at| it.id.to_string().as_str() > at))
-            .cloned();
+        let rows =
+            registry.keys.values().filter(|it| sees(ctx, it) && after.as_deref().is_none_or(|at| it.id.to_string().as_str() > at)).cloned();
         Ok(self.id_page(ctx, "keys", rows, limit, |it| it.id.to_string()))
     }
 }
@@ -225,7 +236,8 @@ impl Service {
 fn sees(ctx: &Ctx, key: &Key) -> bool {
     match (&key.tenant, &ctx.scope) {
         (Some(of), Scope::Tenant(named)) => of == named,
-        (Some(_), Scope::All) => true,
+        // A gateway names its tenant, or sees none's.
+        (Some(_), Scope::All) => ctx.authority() == Authority::Operator,
         (None, _) => ctx.authority() == Authority::Operator,
     }
 }

@@ -122,6 +122,8 @@ pub(crate) struct Inner {
     pub(crate) secrets: Secrets,
     pub(crate) registry: RwLock<Registry>,
     pub(crate) locks: locks::Locks,
+    /// Held for reading while a resource is written, for writing while a type is.
+    pub(crate) types_gate: tokio::sync::RwLock<()>,
     pub(crate) running: Arc<idempotency::Running>,
     pub(crate) tail: Arc<tail::Tail>,
     pub(crate) waker: Arc<waker::Waker>,
@@ -204,6 +206,7 @@ impl Service {
                 secrets,
                 registry: RwLock::new(registry),
                 locks: locks::Locks::default(),
+                types_gate: tokio::sync::RwLock::default(),
                 running: Arc::default(),
                 tail,
                 waker,
@@ -264,10 +267,7 @@ impl Service {
 
     /// Runs `what` to its end, also when whoever asked for it goes away: a change
     /// of a control object must reach the registry once it is committed.
-    pub(crate) async fn whole<T: Send + 'static>(
-        &self,
-        what: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Result<T, Error> {
+    pub(crate) async fn whole<T: Send + 'static>(&self, what: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
         match tokio::spawn(what).await {
             Ok(out) => out,
             Err(broken) => Err(Error::Internal(format!("a change of a control object broke off: {broken}"))),

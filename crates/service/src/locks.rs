@@ -64,4 +64,18 @@ mod tests {
         drop(second);
         assert!(locks.held.lock().unwrap().is_empty());
     }
+
+    #[tokio::test]
+    async fn who_is_given_up_while_waiting_leaves_nothing_behind() {
+        let locks = Locks::default();
+        let first = locks.turn("a".into()).await;
+        tokio::select! {
+            biased;
+            _ = locks.turn("a".into()) => unreachable!("it is somebody else's turn"),
+            () = std::future::ready(()) => {}
+        }
+        drop(first);
+        assert!(locks.held.lock().unwrap().is_empty());
+        let _again = locks.turn("a".into()).await;
+    }
 }

@@ -7,6 +7,7 @@ use ringback_engine::{
 };
 use ringback_model::{
     event::{Place, Scope},
+    key::Authority,
     position::After,
 };
 use ringback_ports::store::Bounds;
@@ -71,15 +72,14 @@ impl Service {
         let mut items: Vec<T> = rows.take(limit.saturating_add(1)).collect();
         let more = items.len() > limit;
         items.truncate(limit);
-        let next_cursor =
-            items.last().filter(|_| more).map(|last| self.page_cursor(ctx, &[route], &PageKey::Id(id(last))));
+        let next_cursor = items.last().filter(|_| more).map(|last| self.page_cursor(ctx, &[route], &PageKey::Id(id(last))));
         Page { items, next_cursor }
     }
 
     /// The place that `after` of a feed, or `from` of a subscription, means.
     ///
     /// A place below the floor is `LogTruncated`, never a silent skip (G4).
-    pub(crate) async fn place_of(&self, scope: &Scope, after: &str, parameter: &'static str) -> Result<Place, Error> {
+    pub(crate) async fn place_of(&self, scope: &Scope, authority: Authority, after: &str, parameter: &'static str) -> Result<Place, Error> {
         let after = self.inner.secrets.position.read_after(after, scope.as_str(), self.inner.epoch, None).map_err(|it| match it {
             TokenError::Unreadable => Error::Parameter {
                 parameter,
@@ -95,8 +95,8 @@ impl Service {
             After::Now => Ok(bounds.last),
             After::Place(place) => above_floor(place, bounds),
             After::Event(id) => match self.inner.store.event(scope, id).await? {
-                Some(event) => Ok(event.place(scope)),
-                None => Err(Error::NotFound { noun: "event", id: id.to_string() }),
+                Some(event) if authority.covers(event.audience) => Ok(event.place(scope)),
+                _ => Err(Error::NotFound { noun: "event", id: id.to_string() }),
             },
             After::Time(time) => Ok(self.inner.store.place_before(scope, time).await?.max(bounds.floor)),
         }

@@ -4,12 +4,7 @@
 //! committed with the version that it was decided on: whoever was slower
 //! decides again.
 
-use crate::{
-    Ctx, Error, Outcome, Service, Write,
-    idempotency::Decision,
-    types::ServedType,
-    waker::WakeOn,
-};
+use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, types::ServedType, waker::WakeOn};
 use bytes::Bytes;
 use ringback_engine::{
     lifecycle::{self, Actor, Decided},
@@ -19,13 +14,16 @@ use ringback_engine::{
 use ringback_model::{
     EventId, ResourceId, Subject, TenantId, Timestamp,
     event::Scope,
-    ids,
-    limits,
+    ids, limits,
     resource::{Resource, Version},
 };
 use ringback_ports::store::{Change, ChangeSet, Committed, Expected, ResourceQuery, ResourceRow, Slice, Timer};
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::RwLockReadGuard;
+
+/// Rows of a list that are in memory at once: they may be large.
+const ROWS_AT_ONCE: usize = 256;
 
 /// The header If-Match, or If-None-Match, as versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,6 +117,7 @@ impl Service {
         body: Map<String, Value>,
         write: Write<Written>,
     ) -> Result<Outcome<Written>, Error> {
+        let (_gate, ty) = self.hold_type(ty).await?;
         let decl = &ty.compiled.decl;
         ctx.require(decl.access.create, || format!("create resources of the type `{}`", decl.name))?;
         let tenant = ctx.tenant()?;
@@ -215,6 +214,8 @@ impl Service {
             return Err(Error::PreconditionRequired { type_name: decl.name.clone() });
         }
         let _turn = self.inner.locks.turn(format!("{tenant}{}/{id}", decl.path)).await;
+        let (_gate, ty) = self.hold_type(ty).await?;
+        let ty = &*ty;
         self.write(ctx, write, || async {
             let row = self.live_row(tenant, ty, id).await?;
             let before = &row.resource;
@@ -223,6 +224,17 @@ impl Service {
         })
         .await
         .inspect(|_| self.inner.timer_hint.notify_one())
+    }
+
+    /// Keeps types as they are until a write is over, and says how this one is by now: it may
+    /// have been put again, or be gone, since the request was routed.
+    async fn hold_type(&self, ty: &ServedType) -> Result<(RwLockReadGuard<'_, ()>, Arc<ServedType>), Error> {
+        let gate = self.inner.types_gate.read().await;
+        let decl = &ty.compiled.decl;
+        match self.types().by_name(decl.name.as_str()).filter(|it| it.compiled.decl.path == decl.path) {
+            Some(now) => Ok((gate, now)),
+            None => Err(Error::NotFound { noun: "type", id: decl.name.to_string() }),
+        }
     }
 
     async fn decide(&self, tenant: &TenantId, ty: &ServedType, row: &ResourceRow, step: &Step) -> Result<Decision<Written>, Error> {
@@ -287,21 +299,14 @@ impl Service {
         let Some(ty) = self.types().by_name(due.type_name.as_str()) else { return Ok(()) };
         let caller = crate::Caller::socket_operator();
         let ctx = Ctx { caller, scope: Scope::Tenant(due.tenant.clone()) };
-        let input = ty
-            .compiled
-            .decl
-            .lifecycle
-            .statuses
-            .iter()
-            .filter_map(|it| it.timeout.as_ref().map(|timeout| (&it.name, timeout)))
-            .collect::<Vec<_>>();
         let _turn = self.inner.locks.turn(format!("{}{}/{}", due.tenant, ty.compiled.decl.path, due.id)).await;
+        let (_gate, ty) = self.hold_type(&ty).await?;
         self.write(&ctx, Write::plain(), || async {
             let row = self.live_row(&due.tenant, &ty, &due.id).await?;
             if row.timer.as_ref() != Some(&due.timer) {
                 return self.nothing_changed(&due.tenant, &row.resource).await;
             }
-            let timeout = input.iter().find(|(status, _)| **status == row.resource.status).map(|(_, it)| *it);
+            let timeout = ty.compiled.decl.status(&row.resource.status).and_then(|it| it.timeout.as_ref());
             let input = timeout.filter(|it| it.transition == due.timer.transition).and_then(|it| it.input.clone());
             let step = Step::Transition { name: due.timer.transition.to_string(), input, actor: Actor::System };
             match self.decide(&due.tenant, &ty, &row, &step).await {
@@ -377,11 +382,22 @@ impl Service {
         differs_from: &IfMatch,
         wait: Duration,
     ) -> Result<Option<ResourceView>, Error> {
+        let ctx = &self.narrowed(ctx, ty, id, wait).await?;
         self.wait_on_subject(ctx, ty, id, wait, || async {
             let view = self.resource(ctx, ty, id).await?;
             Ok(Some(view).filter(|it| !differs_from.matches(it.version)))
         })
         .await
+    }
+
+    /// Who waits with `*` waits for the tenant that has the resource: not every event of the
+    /// server concerns it, and not every tenant has to be asked again.
+    pub(crate) async fn narrowed(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId, wait: Duration) -> Result<Ctx, Error> {
+        if wait.is_zero() || ctx.scope != Scope::All {
+            return Ok(ctx.clone());
+        }
+        let tenant = self.seen_row(ctx, ty, id).await?.resource.tenant;
+        Ok(Ctx { caller: ctx.caller.clone(), scope: Scope::Tenant(tenant) })
     }
 
     /// Looks, and looks again whenever something happens to the resource, until
@@ -446,11 +462,11 @@ impl Service {
             Some(_) => return Err(Error::CursorMismatch),
         };
         let equal = list::plan(decl, &terms).equal;
-        let mut rows: Vec<Resource> = Vec::new();
+        let (mut rows, mut bytes): (Vec<Bytes>, usize) = (Vec::new(), 0);
         let mut scanned = 0;
+        // With a filter that only this loop applies, small steps would read many times.
+        let step = if terms.is_empty() { limit.saturating_add(1).min(ROWS_AT_ONCE) } else { ROWS_AT_ONCE };
         let more = 'pages: loop {
-            // With a filter that only this loop applies, small steps would read many times.
-            let step = if terms.is_empty() { limit + 1 } else { 1_000 };
             let query = ResourceQuery {
                 tenant: tenant.clone(),
                 type_name: decl.name.clone(),
@@ -460,27 +476,31 @@ impl Service {
             };
             let page = self.inner.store.resources(query).await?;
             let ended = page.len() < step;
-            for row in page {
+            for ResourceRow { resource, .. } in page {
                 scanned += 1;
-                from = Some((row.resource.created_at, row.resource.id.clone()));
-                if list::matches(&terms, &row.resource) {
-                    if rows.len() == limit {
+                if list::matches(&terms, &resource) {
+                    if rows.len() == limit || bytes >= limits::PAGE_BYTES_MAX {
                         break 'pages true;
                     }
-                    rows.push(row.resource);
+                    let row = resource.encode();
+                    bytes += row.len();
+                    rows.push(row);
                 }
+                from = Some((resource.created_at, resource.id));
             }
             if ended {
                 break false;
             }
             if scanned >= limits::ROWS_SCANNED_MAX {
+                if rows.len() == limit {
+                    // This page is whole; whether there is a next one, it will say.
+                    break true;
+                }
                 return Err(Error::QueryTooExpensive { missing_index: list::missing_index(decl, &terms), scanned });
             }
         };
-        let next_cursor = rows.last().filter(|_| more).map(|last| {
-            self.page_cursor(ctx, &route, &PageKey::Created { at: last.created_at, id: last.id.to_string() })
-        });
-        Ok(ResourcePage { rows: rows.iter().map(Resource::encode).collect(), next_cursor })
+        let next_cursor = from.filter(|_| more).map(|(at, id)| self.page_cursor(ctx, &route, &PageKey::Created { at, id: id.to_string() }));
+        Ok(ResourcePage { rows, next_cursor })
     }
 
     /// The versions of a resource, first one first.
@@ -504,19 +524,20 @@ impl Service {
             Some(PageKey::Place(it)) => it,
             Some(_) => return Err(Error::CursorMismatch),
         };
-        let mut rows = Vec::new();
-        let slice = Slice { events_max: limit.max(100), bytes_max: limits::PAGE_BYTES_MAX };
+        let (mut rows, mut bytes): (Vec<Bytes>, usize) = (Vec::new(), 0);
+        let slice = Slice { events_max: limit.clamp(100, limits::PAGE_ITEMS_MAX), bytes_max: limits::PAGE_BYTES_MAX };
         loop {
             let events = self.inner.store.events_of_subject(&scope, &subject, from, slice).await?;
             if events.is_empty() {
                 return Ok(ResourcePage { rows, next_cursor: None });
             }
             for event in events {
-                if rows.len() == limit {
+                if rows.len() == limit || bytes >= limits::PAGE_BYTES_MAX {
                     return Ok(ResourcePage { rows, next_cursor: Some(self.page_cursor(ctx, &route, &PageKey::Place(from))) });
                 }
                 from = event.place(&scope);
                 if event.of.is_some() {
+                    bytes += event.bytes.len();
                     rows.push(event.data());
                 }
             }

@@ -1,10 +1,6 @@
 //! The status of a resource: asked, or waited for.
 
-use crate::{
-    Ctx, Error, Service,
-    resources::IfMatch,
-    types::ServedType,
-};
+use crate::{Ctx, Error, Service, resources::IfMatch, types::ServedType};
 use ringback_engine::lifecycle;
 use ringback_model::{
     EventType, ResourceId, StatusName, Subject, TenantId, Timestamp, TransitionName,
@@ -60,6 +56,7 @@ impl Service {
             None => None,
             Some(until) => Some(self.until_statuses(ty, until)?),
         };
+        let ctx = &self.narrowed(ctx, ty, id, query.wait).await?;
         let Some(wanted) = &until else {
             let Some(known) = &query.if_none_match else {
                 return self.status_now(ctx, ty, id).await.map(Some);

@@ -3,12 +3,7 @@
 //! An edit freezes the reader, commits, and lets it go on under the new
 //! revision: what was matched before keeps its own, bytes included.
 
-use crate::{
-    Ctx, Error, Outcome, Service, Write, dispatcher,
-    idempotency::Decision,
-    page::Page,
-    resources::IfMatch,
-};
+use crate::{Ctx, Error, Outcome, Service, Write, dispatcher, idempotency::Decision, page::Page, resources::IfMatch};
 use ringback_engine::{lifecycle, suggest, window::HealthState};
 use ringback_model::{
     EventType, ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
@@ -163,16 +158,17 @@ impl Service {
             (Scope::All, true) => (TenantId::default_tenant(), Scope::All),
             (Scope::All, false) => return Err(Error::StarNotPossible),
         };
+        // Before anything is held: a name may take seconds to resolve.
+        self.inner.sender.vet(&new.push.url, ctx.authority()).await.map_err(|refused| Error::Destination { refused })?;
         let _turn = self.inner.locks.turn(format!("{tenant} subscriptions")).await;
         if self.registry().subscription_count(&tenant) >= limits::SUBSCRIPTIONS_PER_TENANT_MAX {
             return Err(Error::LimitReached { what: "subscriptions of one tenant", max: limits::SUBSCRIPTIONS_PER_TENANT_MAX });
         }
         if new.strict {
-            self.refuse_unknown_types(&scope, &new.types).await?;
+            self.refuse_unknown_types(&scope, ctx.authority(), &new.types).await?;
         }
         let now = self.now();
-        let from = self.first_place(&tenant, &scope, &new).await?;
-        self.inner.sender.vet(&new.push.url, ctx.authority()).await.map_err(|refused| Error::Destination { refused })?;
+        let from = self.first_place(ctx, &tenant, &scope, &new).await?;
 
         let no = self.free_number();
         let secret = self.secret_of(new.push.secret.as_deref())?;
@@ -212,7 +208,8 @@ impl Service {
             updated_at: now,
             version: 1,
         });
-        let view = self.view_of(&subscription, from, None).await?;
+        let last = self.inner.store.bounds(&subscription.scope).await?.last;
+        let view = self.view_of(&subscription, from, last, None);
         let written = SubscriptionWritten { view, secret: Some(secret.format()), created: true, deleted: false };
         let outcome = self
             .write(ctx, write, || async {
@@ -233,17 +230,23 @@ impl Service {
     }
 
     /// Where a new reader begins.
-    async fn first_place(&self, tenant: &TenantId, scope: &Scope, new: &NewSubscription) -> Result<Place, Error> {
-        let place = self.place_of(scope, &new.from, "from").await?;
+    async fn first_place(&self, ctx: &Ctx, tenant: &TenantId, scope: &Scope, new: &NewSubscription) -> Result<Place, Error> {
+        let place = self.place_of(scope, ctx.authority(), &new.from, "from").await?;
         let Some(until) = &new.until else { return Ok(place) };
         let no_resource = |why: &str| Error::Field { pointer: "/until".into(), detail: format!("`until` {why}") };
-        let subject =
-            new.subject.as_ref().ok_or_else(|| no_resource("needs a `subject`: the resource whose status is awaited, such as `/payment/123`."))?;
+        if *scope == Scope::All {
+            return Err(no_resource("awaits one resource, and over all tenants a `subject` names several. Name the `tenant`."));
+        }
+        let subject = new
+            .subject
+            .as_ref()
+            .ok_or_else(|| no_resource("needs a `subject`: the resource whose status is awaited, such as `/payment/123`."))?;
         let served = self.types().route(subject.as_str()).and_then(|(served, rest)| Some((served, rest.strip_prefix('/')?.to_owned())));
-        let (served, id) = served.ok_or_else(|| {
-            no_resource("awaits the status of a resource, and `subject` is not the path of one, such as `/payment/123`.")
-        })?;
+        let (served, id) = served
+            .ok_or_else(|| no_resource("awaits the status of a resource, and `subject` is not the path of one, such as `/payment/123`."))?;
         let id = ResourceId::parse(&id).map_err(|_| no_resource("needs a `subject` that is the path of one resource."))?;
+        // What the caller may not read is not there, whatever its status.
+        self.require_seen(ctx, &served, &id)?;
         let wanted = self.until_statuses(&served, until).map_err(|it| match it {
             Error::Parameter { detail, .. } => Error::Field { pointer: "/until".into(), detail },
             other => other,
@@ -279,11 +282,11 @@ impl Service {
         }
     }
 
-    async fn refuse_unknown_types(&self, scope: &Scope, types: &[TypePattern]) -> Result<(), Error> {
+    async fn refuse_unknown_types(&self, scope: &Scope, authority: Authority, types: &[TypePattern]) -> Result<(), Error> {
         for (at, pattern) in types.iter().enumerate() {
             let TypePattern::Exact(name) = pattern else { continue };
-            if !self.event_type_known(scope, name).await? {
-                let known = self.declared_event_types();
+            if !self.event_type_known(scope, authority, name).await? {
+                let known = self.declared_event_types(authority);
                 let suggestion = suggest::did_you_mean(name.as_str(), known.iter().map(EventType::as_str)).map(str::to_owned);
                 return Err(Error::UnknownEventType { pointer: format!("/types/{at}"), name: name.to_string(), suggestion });
             }
@@ -303,7 +306,8 @@ impl Service {
 
     fn secret_of(&self, given: Option<&str>) -> Result<Secret, Error> {
         match given {
-            Some(text) => Secret::parse(text).map_err(|it| Error::Field { pointer: "/push/secret".into(), detail: format!("{it}. Leave it out to have one made.") }),
+            Some(text) => Secret::parse(text)
+                .map_err(|it| Error::Field { pointer: "/push/secret".into(), detail: format!("{it}. Leave it out to have one made.") }),
             None => {
                 let mut chance = [0; ringback_signature::SECRET_BYTES_DEFAULT];
                 self.inner.entropy.fill(&mut chance);
@@ -315,11 +319,8 @@ impl Service {
     fn seal_secret(&self, tenant: &TenantId, no: u32, secret: &Secret, now: Timestamp) -> Result<SealedSecret, Error> {
         let row = no.to_string();
         let at = dispatcher::secret_binding(tenant.as_str(), &row);
-        let sealed = self
-            .inner
-            .seal
-            .seal(&self.data_key(tenant)?, at, secret.format().as_bytes())
-            .map_err(|it| Error::Internal(it.to_string()))?;
+        let sealed =
+            self.inner.seal.seal(&self.data_key(tenant)?, at, secret.format().as_bytes()).map_err(|it| Error::Internal(it.to_string()))?;
         Ok(SealedSecret { created_at: now, expires_at: None, sealed })
     }
 
@@ -345,12 +346,12 @@ impl Service {
         self.whole(async move {
             let before = service.find(&ctx, &id)?;
             let _turn = service.turn_with(&before).await;
-            let before = service.find(&ctx, &id)?;
+            let before = service.find_to_change(&ctx, &id)?;
             if_match.check(Some(before.version), || None)?;
             if let Some(types) = &patch.types
                 && patch.strict.unwrap_or(before.strict)
             {
-                service.refuse_unknown_types(&before.scope, types).await?;
+                service.refuse_unknown_types(&before.scope, ctx.authority(), types).await?;
             }
             if let Some(url) = &patch.url
                 && *url != before.push.url
@@ -414,12 +415,17 @@ impl Service {
     ///
     /// # Errors
     /// `NotFound`, `NotActive` (a one-shot that is done).
-    pub async fn pause(&self, ctx: &Ctx, id: &SubscriptionId, write: Write<SubscriptionWritten>) -> Result<Outcome<SubscriptionWritten>, Error> {
+    pub async fn pause(
+        &self,
+        ctx: &Ctx,
+        id: &SubscriptionId,
+        write: Write<SubscriptionWritten>,
+    ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
         self.whole(async move {
             let before = service.find(&ctx, &id)?;
             let _turn = service.turn_with(&before).await;
-            let before = service.find(&ctx, &id)?;
+            let before = service.find_to_change(&ctx, &id)?;
             match before.state {
                 State::Done => Err(Error::NotActive { id, state: before.state }),
                 State::Paused | State::Suspended => service.unchanged(&ctx, &before, write).await,
@@ -449,7 +455,7 @@ impl Service {
         self.whole(async move {
             let before = service.find(&ctx, &id)?;
             let _turn = service.turn_with(&before).await;
-            let before = service.find(&ctx, &id)?;
+            let before = service.find_to_change(&ctx, &id)?;
             match before.state {
                 State::Done => return Err(Error::NotActive { id, state: before.state }),
                 State::Active => return service.unchanged(&ctx, &before, write).await,
@@ -461,7 +467,9 @@ impl Service {
             if from == ResumeFrom::Now {
                 service.freeze(&before).await?;
                 end = service.inner.store.bounds(&before.scope).await?.last;
-                ranges = service.inner.dispatcher.plan_skip(before.no, end, SKIP_WHY).await;
+                // Without its reader nobody knows what to keep: better not now than everything after all.
+                let plan = service.inner.dispatcher.plan_skip(before.no, end, SKIP_WHY).await;
+                ranges = plan.ok_or_else(|| if service.ready() { Error::Overloaded } else { Error::Draining })?;
             }
             let result = service.replace(&ctx, &before, after, "subscription.resume", ranges.clone(), write).await;
             if result.is_ok() && from == ResumeFrom::Now {
@@ -499,7 +507,9 @@ impl Service {
         let Some(before) = self.registry().subscription_no(no).cloned() else { return Ok(()) };
         let _turn = self.turn_with(&before).await;
         let Some(before) = self.registry().subscription_no(no).cloned() else { return Ok(()) };
-        if before.state != State::Active {
+        // A one-shot that has called is done, also if it was paused meanwhile.
+        let ends = before.state == State::Active || (state == State::Done && before.state != State::Done);
+        if !ends {
             return Ok(());
         }
         let ctx = Ctx { caller: crate::Caller::socket_operator(), scope: Scope::Tenant(before.tenant.clone()) };
@@ -526,7 +536,7 @@ impl Service {
         self.whole(async move {
             let before = service.find(&ctx, &id)?;
             let _turn = service.turn_with(&before).await;
-            let before = service.find(&ctx, &id)?;
+            let before = service.find_to_change(&ctx, &id)?;
             if_match.check(Some(before.version), || None)?;
             let view = service.subscription_view(&before).await?;
             let written = SubscriptionWritten { view, secret: None, created: false, deleted: true };
@@ -618,6 +628,14 @@ impl Service {
             .ok_or_else(|| Error::NotFound { noun: "subscription", id: id.to_string() })
     }
 
+    /// The subscription, if the caller may change it. What was made with an operator's
+    /// authority calls where only operators may call, and is sent what only they may see.
+    fn find_to_change(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<Arc<Subscription>, Error> {
+        let found = self.find(ctx, id)?;
+        ctx.require(found.authority, || "change a subscription that an operator made".into())?;
+        Ok(found)
+    }
+
     /// One subscription.
     ///
     /// # Errors
@@ -652,34 +670,47 @@ impl Service {
         let views: BTreeMap<u32, dispatcher::ReaderView> =
             self.inner.dispatcher.views(page.items.iter().map(|it| it.no).collect()).await.into_iter().collect();
         let mut items = Vec::with_capacity(page.items.len());
+        let mut ends: BTreeMap<Scope, Place> = BTreeMap::new();
         for subscription in page.items {
-            items.push(self.view_with(&subscription, views.get(&subscription.no)).await?);
+            let last = match ends.get(&subscription.scope) {
+                Some(last) => *last,
+                None => {
+                    let last = self.inner.store.bounds(&subscription.scope).await?.last;
+                    ends.insert(subscription.scope.clone(), last);
+                    last
+                }
+            };
+            let view = views.get(&subscription.no);
+            let cursor = self.cursor_of(&subscription, view).await?;
+            items.push(self.view_of(&subscription, cursor, last, view));
         }
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 
     async fn subscription_view(&self, subscription: &Arc<Subscription>) -> Result<SubscriptionView, Error> {
         let views = self.inner.dispatcher.views(vec![subscription.no]).await;
-        self.view_with(subscription, views.first().map(|(_, it)| it)).await
+        let view = views.first().map(|(_, it)| it);
+        let cursor = self.cursor_of(subscription, view).await?;
+        let last = self.inner.store.bounds(&subscription.scope).await?.last;
+        Ok(self.view_of(subscription, cursor, last, view))
     }
 
-    async fn view_with(&self, subscription: &Arc<Subscription>, view: Option<&dispatcher::ReaderView>) -> Result<SubscriptionView, Error> {
-        let cursor = match view {
-            Some(view) => view.cursor,
-            None => self.inner.store.cursor(subscription.no).await?.unwrap_or(0),
-        };
-        self.view_of(subscription, cursor, view).await
+    async fn cursor_of(&self, subscription: &Subscription, view: Option<&dispatcher::ReaderView>) -> Result<Place, Error> {
+        match view {
+            Some(view) => Ok(view.cursor),
+            None => Ok(self.inner.store.cursor(subscription.no).await?.unwrap_or(0)),
+        }
     }
 
-    async fn view_of(
+    fn view_of(
         &self,
         subscription: &Arc<Subscription>,
         cursor: Place,
+        last: Place,
         view: Option<&dispatcher::ReaderView>,
-    ) -> Result<SubscriptionView, Error> {
-        let last = self.inner.store.bounds(&subscription.scope).await?.last;
+    ) -> SubscriptionView {
         let health = view.map(|it| it.health);
-        Ok(SubscriptionView {
+        SubscriptionView {
             cursor: self.position(&subscription.scope, cursor),
             lag: last.saturating_sub(cursor),
             health: Health {
@@ -688,6 +719,6 @@ impl Service {
                 since: health.and_then(|it| it.since).unwrap_or(subscription.created_at),
             },
             subscription: Arc::clone(subscription),
-        })
+        }
     }
 }

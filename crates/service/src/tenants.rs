@@ -47,7 +47,7 @@ impl Service {
         write: Write<TenantWritten>,
     ) -> Result<Outcome<TenantWritten>, Error> {
         ctx.require(Authority::Operator, || "make or change tenants".into())?;
-        let _turn = self.inner.locks.turn(format!("tenant {id}")).await;
+        let _turn = self.inner.locks.turn("tenants".into()).await;
         let before = self.registry().tenants.get(&id).cloned();
         if_match.check(before.as_ref().map(|it| it.version), || None)?;
         let now = self.now();

@@ -1,16 +1,13 @@
 //! The types that are served: those of the files, and those that were put.
 
-use crate::{
-    Ctx, Error, Outcome, Service, StartError, Write,
-    idempotency::Decision,
-    page::Page,
-    resources::IfMatch,
+use crate::{Ctx, Error, Outcome, Service, StartError, Write, idempotency::Decision, page::Page, resources::IfMatch};
+use ringback_engine::{type_check, types::CompiledType};
+use ringback_model::{
+    TenantId, Timestamp, TypeName,
+    key::Authority,
+    limits,
+    subscription::{State, Subscription},
 };
-use ringback_engine::{
-    type_check,
-    types::CompiledType,
-};
-use ringback_model::{TenantId, Timestamp, TypeName, key::Authority, limits};
 use ringback_ports::store::{AuditEntry, Change, ChangeSet, Expected, StoredType};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -54,7 +51,6 @@ impl Types {
     pub fn list(&self) -> Vec<Arc<ServedType>> {
         self.0.values().cloned().collect()
     }
-
 
     fn without(&self, name: &TypeName) -> Self {
         let mut all = (*self.0).clone();
@@ -150,6 +146,8 @@ impl Service {
     ) -> Result<Outcome<TypeWritten>, Error> {
         ctx.require(Authority::Operator, || "change types".into())?;
         let _turn = self.inner.locks.turn("types".into()).await;
+        // No resource comes while it is counted whether there are any.
+        let _gate = self.inner.types_gate.write().await;
         let before = self.types().by_name(name.as_str());
         if before.as_ref().is_some_and(|it| it.from_file) {
             return Err(Error::ManagedByFile { name });
@@ -195,9 +193,27 @@ impl Service {
                 Ok(Decision::new(set, move |_| written.clone()))
             })
             .await?;
-        self.inner.store.declare_indexes(&name, &served.compiled.decl.indexes).await?;
         self.registry_mut().types = types;
+        // It is stored and served by now; without its indexes lists take longer, until the next start.
+        if let Err(why) = self.inner.store.declare_indexes(&name, &served.compiled.decl.indexes).await {
+            tracing::warn!(type_name = %name, "the indexes of {name} were not made, the next start makes them: {why}");
+        }
+        self.tell_one_shots(&served).await;
         Ok(outcome)
+    }
+
+    /// One-shots that did not know what they wait for may know now.
+    async fn tell_one_shots(&self, served: &ServedType) {
+        let path = served.compiled.decl.path.as_str();
+        let waits = |it: &Subscription| {
+            it.until.is_some()
+                && it.state != State::Done
+                && it.subject.as_ref().is_some_and(|it| it.as_str().strip_prefix(path).is_some_and(|it| it.starts_with('/')))
+        };
+        let all: Vec<u32> = self.registry().subscriptions_of(None).filter(|it| waits(it)).map(|it| it.no).collect();
+        for no in all {
+            self.inner.dispatcher.refresh(no).await;
+        }
     }
 
     /// A change that takes away what stored resources may be using is refused.
@@ -238,6 +254,8 @@ impl Service {
     ) -> Result<Outcome<TypeWritten>, Error> {
         ctx.require(Authority::Operator, || "change types".into())?;
         let _turn = self.inner.locks.turn("types".into()).await;
+        // No resource comes while it is counted whether there are any.
+        let _gate = self.inner.types_gate.write().await;
         let Some(before) = self.types().by_name(name.as_str()) else {
             return Err(Error::NotFound { noun: "type", id: name.to_string() });
         };

@@ -214,6 +214,8 @@ impl SqliteStore {
         prepare_for_writing(&conn, &options).map_err(OpenError::storage)?;
         migrate::run(&mut conn, dir, migrate::STEPS)?;
         let known = Known::load(&conn).map_err(OpenError::storage)?;
+        // By now the WAL has a name, too. SQLite syncs that by itself at its first commit, and ignores an error of it.
+        File::open(dir).and_then(|it| it.sync_all()).map_err(directory)?;
         let reading = (0..options.readers.max(1))
             .map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY, -4_000))
             .collect::<Result<Vec<_>, _>>()

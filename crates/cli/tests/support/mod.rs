@@ -1,5 +1,6 @@
 //! A server process and a receiver, for tests.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
 use axum::{
     Router,
@@ -102,22 +103,28 @@ impl Drop for Server {
     }
 }
 
-/// Starts a server and waits for the line that says where it listens.
-fn spawn(data: &std::path::Path, listen: &str, args: &[&str]) -> (Child, String) {
-    let mut command = Command::new(BINARY);
+/// `ringback serve --dev`, run by the program and words of `through` if there are any.
+pub fn serve_command(through: &[&str], data: &std::path::Path, listen: &str, args: &[&str]) -> Command {
+    let mut command = match through.split_first() {
+        Some((program, words)) => {
+            let mut command = Command::new(program);
+            command.args(words).arg(BINARY);
+            command
+        }
+        None => Command::new(BINARY),
+    };
     // A variable of ours that is no setting would stop the server: tests have some.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RINGBACK_")) {
         command.env_remove(name);
     }
-    let mut child = command
-        .args(["serve", "--dev", "--lock-wait", "10s", "--listen", listen, "--data"])
-        .arg(data)
-        .args(args)
-        .env("RINGBACK_LOG__FILTER", "warn")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
+    command.args(["serve", "--dev", "--lock-wait", "10s", "--listen", listen, "--data"]).arg(data).args(args);
+    command.env("RINGBACK_LOG__FILTER", "warn");
+    command
+}
+
+/// Starts a server and waits for the line that says where it listens.
+fn spawn(data: &std::path::Path, listen: &str, args: &[&str]) -> (Child, String) {
+    let mut child = serve_command(&[], data, listen, args).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = lines.next().expect("the server says where it listens").unwrap();
     // The rest is read and thrown away, so that the pipe never fills.

@@ -131,12 +131,13 @@ impl Call {
             return Ok(ask(wait).await?);
         }
         let mut draining = self.server.draining();
-        tokio::select! {
+        let answer = tokio::select! {
             biased;
-            answer = ask(wait) => return Ok(answer?),
-            () = announced(&mut draining) => {}
-        }
-        Ok(ask(Duration::ZERO).await?)
+            answer = ask(wait) => answer,
+            () = announced(&mut draining) => ask(Duration::ZERO).await,
+        }?;
+        self.server.service().still(&self.ctx.caller)?;
+        Ok(answer)
     }
 }
 

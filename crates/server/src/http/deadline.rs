@@ -1,8 +1,11 @@
-//! A deadline under a connection: for a request's head, and for doing nothing.
+//! A deadline under a connection: for a request's head, for doing nothing, and
+//! for an answer that nobody reads.
 //!
 //! A head that trickles in holds a connection, so it must be whole 10 s after
 //! its first byte; a connection that only waits for its next request may wait
-//! longer. While a request is being answered there is no deadline here.
+//! longer. While a request is being answered there is no deadline here. A client
+//! that stops reading its answer, though, would hold all of it in memory, so
+//! writing must make progress within the time that doing nothing may take.
 
 use core::{
     future::Future,
@@ -42,7 +45,8 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// A stream whose reads fail once the deadline of its phase has passed.
+/// A stream whose reads fail once the deadline of its phase has passed, and its
+/// writes once they made no progress for too long.
 #[derive(Debug)]
 pub(super) struct Deadline<S> {
     stream: S,
@@ -52,13 +56,27 @@ pub(super) struct Deadline<S> {
     /// The phase that `sleep` is set for; `BUSY` when it is set for none.
     armed: u8,
     sleep: Pin<Box<Sleep>>,
+    /// Set while the other side takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Deadline<S> {
     pub(super) fn new(stream: S, phase: Arc<Phase>, head: Duration, idle: Duration) -> Self {
         #[expect(clippy::disallowed_methods, reason = "bounds a connection; nothing is owed when it passes")]
         let sleep = Box::pin(tokio::time::sleep(head));
-        Self { stream, phase, head, idle, armed: HEAD, sleep }
+        Self { stream, phase, head, idle, armed: HEAD, sleep, stalled: None }
+    }
+
+    /// Passes on what became of a write, or fails when there was no progress for too long.
+    fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let idle = self.idle;
+        #[expect(clippy::disallowed_methods, reason = "bounds a connection; nothing is owed when it passes")]
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        if stalled.as_mut().poll(cx).is_ready() { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
 
     /// Sets the timer for the present phase, unless it is set for it already.
@@ -97,11 +115,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadline<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.written(cx, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        this.written(cx, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -109,7 +131,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -178,6 +202,21 @@ mod tests {
         client.write_all(b"x").await.expect("it is open");
         server.read_u8().await.expect("a byte");
         assert_eq!(fails_after(&mut server).await, HEAD_SECS, "the next head has begun");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_reads_ends() {
+        let (mut client, mut server, phase) = stream();
+        let _busy = phase.busy();
+        server.write_all(&[0; 64]).await.expect("it fits");
+        let begin = Instant::now();
+        let why = server.write_all(b"x").await.expect_err("nobody reads");
+        assert_eq!((why.kind(), begin.elapsed().as_secs()), (io::ErrorKind::TimedOut, IDLE_SECS));
+        client.read_exact(&mut [0; 64]).await.expect("they are there");
+        server.write_all(&[0; 64]).await.expect("somebody reads again");
+        let begin = Instant::now();
+        server.write_all(b"x").await.expect_err("and again nobody");
+        assert_eq!(begin.elapsed().as_secs(), IDLE_SECS, "progress begins it anew");
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,10 +10,10 @@ use super::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use core::{pin::pin, time::Duration};
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use ringback_model::limits;
+use ringback_model::{limits, names::excerpt};
 use ringback_service::{Error, Service, WhyNot};
 
 /// The longest `X-Request-Id` that is echoed.
@@ -28,14 +28,25 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
     sane.then_some(text)
 }
 
-/// Refuses heads that are larger than the contract says.
+/// Headers that say who asks, for whom and under which key. Of two, a proxy in
+/// front of us may have judged the other one, so there must be no choice.
+const ONCE: [HeaderName; 4] = [header::HOST, header::AUTHORIZATION, TENANT, HeaderName::from_static("idempotency-key")];
+
+/// Refuses heads that are larger than the contract says, and those that say
+/// twice what is to be said once.
 pub(crate) fn head_fits(parts: &Parts) -> Result<(), Failure> {
     if parts.uri.path_and_query().map_or(0, |it| it.as_str().len()) > limits::URI_BYTES_MAX {
         return Err(Failure::UriTooLong);
     }
     // As they were sent: `name: value`, CR and LF.
     let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if bytes > limits::HEADERS_BYTES_MAX { Err(Failure::HeadersTooLarge) } else { Ok(()) }
+    if bytes > limits::HEADERS_BYTES_MAX {
+        return Err(Failure::HeadersTooLarge);
+    }
+    match ONCE.iter().find(|it| parts.headers.get_all(*it).iter().nth(1).is_some()) {
+        Some(twice) => Err(Failure::ParameterTwice { name: twice.as_str().to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// The key that a request brings: a Bearer token, or the user name of Basic.
@@ -135,6 +146,10 @@ where
 /// Refuses a body in another form than JSON. A body that starts with `{` or `[`
 /// is JSON also without a content type, or with the one that curl gives by default.
 pub(crate) fn is_json(headers: &HeaderMap, body: &[u8], patch: bool) -> Result<(), Failure> {
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let coding = String::from_utf8_lossy(coding.as_bytes());
+        return Err(Failure::UnsupportedMediaType { given: Some(format!("content-encoding: {}", excerpt(&coding, 40))), patch });
+    }
     let given = headers.get(header::CONTENT_TYPE).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
     let kind = given.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let looks = body.iter().find(|it| !it.is_ascii_whitespace()).is_none_or(|it| matches!(it, b'{' | b'['));
@@ -150,7 +165,7 @@ pub(crate) fn is_json(headers: &HeaderMap, body: &[u8], patch: bool) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
@@ -209,5 +224,21 @@ mod tests {
         assert!(!check("text/plain", "{}", false));
         assert!(is_json(&HeaderMap::new(), b"{}", false).is_ok());
         assert!(is_json(&HeaderMap::new(), b"a=1", false).is_err());
+        assert!(is_json(&headers(header::CONTENT_ENCODING, "Identity"), b"{}", false).is_ok());
+        assert!(is_json(&headers(header::CONTENT_ENCODING, "gzip"), b"{}", false).is_err(), "it says that it is something else");
+    }
+
+    #[test]
+    fn who_asks_for_whom_is_said_once() {
+        for name in ONCE {
+            let sent = |times: usize| {
+                let mut request = http::Request::new(());
+                for _ in 0..times {
+                    request.headers_mut().append(name.clone(), HeaderValue::from_static("x"));
+                }
+                head_fits(&request.into_parts().0).is_ok()
+            };
+            assert!(sent(0) && sent(1) && !sent(2), "{name}");
+        }
     }
 }

@@ -47,7 +47,8 @@ pub(crate) fn path(path: &str, types: &Types, authority: Authority) -> Option<St
     (1..=SEGMENTS_MAX).rev().find_map(|segments| {
         let (begin, rest) = split_after(path, segments);
         let near = suggest(begin, bases.iter().copied().filter(|it| it.matches('/').count() == segments))?;
-        Some(format!("{near}{rest}"))
+        // Nothing is served at this very path: then only its beginning was right.
+        Some(format!("{near}{rest}")).filter(|it| it != path)
     })
 }
 

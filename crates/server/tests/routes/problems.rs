@@ -79,6 +79,12 @@ async fn routes() {
     expect![[r#"
         404
         {"type":"urn:ringback:error:not-found","code":"not-found","title":"Not found","status":404,"detail":"There is no route `/v1/subscriptons/1/pause`. Did you mean `/v1/subscriptions/1/pause`? `GET /v1/types` lists the types with their paths.","request_id":"req_…","retryable":false}"#]].assert_eq(&world.get("/v1/subscriptons/1/pause").await.show());
+    // Nothing is served there: not even what it resembles most.
+    for path in ["/v1/subscriptions/1/nothing", "/v1/subscriptions/1/pause/now", "/payment/1/status/2"] {
+        let reply = world.get(path).await;
+        assert_eq!(reply.code(), "404 not-found", "{path}");
+        assert!(!reply.text().contains("Did you mean"), "{}", reply.text());
+    }
     expect![[r#"
         405
         allow: GET, HEAD, PATCH, DELETE

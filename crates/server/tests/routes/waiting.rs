@@ -69,6 +69,21 @@ async fn at_the_end_of_the_wait_there_is_an_answer() {
     assert_eq!(end(events).await.status, 200);
 }
 
+/// Authorisation is judged when an answer is read, not when it was asked for (G9).
+#[tokio::test]
+async fn who_lost_his_key_meanwhile_learns_nothing() {
+    let world = World::new().await;
+    world.payment("123").await;
+    let made = world.post("/v1/keys", json!({ "role": "tenant" })).await;
+    let (id, key) = (made.member("id"), made.member("key"));
+    let feed = begin(world.get("/v1/events?after=now&wait=30").key(&key)).await;
+    let status = begin(world.get("/payment/123/status?wait=30&until=done").key(&key)).await;
+    assert_eq!(world.delete(&format!("/v1/keys/{id}")).await.status, 204);
+    world.step("/payment/123/complete").await;
+    assert_eq!(end(feed).await.code(), "401 unauthenticated");
+    assert_eq!(end(status).await.code(), "401 unauthenticated");
+}
+
 #[tokio::test]
 async fn a_resource_that_differs_is_answered() {
     let world = World::new().await;

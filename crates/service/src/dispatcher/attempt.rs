@@ -9,7 +9,7 @@ use ringback_model::{
     event::{self, Event},
     subscription::{Generation, Subscription},
 };
-use ringback_ports::{sender::PushRequest, seal::Binding};
+use ringback_ports::{seal::Binding, sender::PushRequest};
 use ringback_signature::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Secret};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;

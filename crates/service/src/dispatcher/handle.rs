@@ -60,16 +60,44 @@ pub(crate) struct Standing {
     pub(crate) exception: Option<Exception>,
 }
 
+/// Where deliveries of one subscription stand, all at one moment.
+#[derive(Debug)]
+pub(crate) struct Standings {
+    pub(crate) cursor: Place,
+    pub(crate) skipped: Vec<SkippedRange>,
+    /// One for each place that was asked for, in that order.
+    pub(crate) rows: Vec<Standing>,
+}
+
+/// Exceptions of one subscription.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) no: u32,
+    /// In order of place; `None` when it is not read: the store knows.
+    pub(crate) rows: Option<Vec<Exception>>,
+    /// Whether there are more of them.
+    pub(crate) cut: bool,
+}
+
+/// Exceptions of several subscriptions.
+#[derive(Debug, Default)]
+pub(crate) struct Segments {
+    /// In the order of the question; those without any are left out.
+    pub(crate) all: Vec<Segment>,
+    /// Whether not all that were asked for were looked at: the last segment says how far it came.
+    pub(crate) more: bool,
+}
+
 #[derive(Debug)]
 pub(super) enum Command {
     Refresh { no: u32 },
     Freeze { no: u32, reply: oneshot::Sender<Option<Place>> },
-    PlanSkip { no: u32, end: Place, why: &'static str, reply: oneshot::Sender<Vec<SkippedRange>> },
+    PlanSkip { no: u32, end: Place, why: &'static str, reply: oneshot::Sender<Option<Vec<SkippedRange>>> },
     Skip { no: u32, ranges: Vec<SkippedRange>, end: Place, reply: oneshot::Sender<()> },
     RetryNow { no: u32, place: Place, reply: oneshot::Sender<Option<Result<(), RetryRefused>>> },
     View { nos: Vec<u32>, reply: oneshot::Sender<Vec<(u32, ReaderView)>> },
-    Standings { no: u32, places: Vec<Place>, reply: oneshot::Sender<Option<Vec<Standing>>> },
-    Exceptions { no: u32, reply: oneshot::Sender<Option<Vec<Exception>>> },
+    Standings { no: u32, places: Vec<Place>, reply: oneshot::Sender<Option<Standings>> },
+    Exceptions { nos: Vec<u32>, after: (u32, Place), limit: usize, reply: oneshot::Sender<Segments> },
     Drain { deadline: Timestamp, over: oneshot::Sender<()> },
 }
 
@@ -82,9 +110,8 @@ impl Command {
             | Self::PlanSkip { no, .. }
             | Self::Skip { no, .. }
             | Self::RetryNow { no, .. }
-            | Self::Standings { no, .. }
-            | Self::Exceptions { no, .. } => Some(*no),
-            Self::View { .. } | Self::Drain { .. } => None,
+            | Self::Standings { no, .. } => Some(*no),
+            Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => None,
         }
     }
 }
@@ -128,8 +155,9 @@ impl Handle {
         self.ask(|reply| Command::Freeze { no, reply }).await.flatten()
     }
 
-    pub(crate) async fn plan_skip(&self, no: u32, end: Place, why: &'static str) -> Vec<SkippedRange> {
-        self.ask(|reply| Command::PlanSkip { no, end, why, reply }).await.unwrap_or_default()
+    /// `None` when the subscription is not read at all.
+    pub(crate) async fn plan_skip(&self, no: u32, end: Place, why: &'static str) -> Option<Vec<SkippedRange>> {
+        self.ask(|reply| Command::PlanSkip { no, end, why, reply }).await.flatten()
     }
 
     pub(crate) async fn skip(&self, no: u32, ranges: Vec<SkippedRange>, end: Place) {
@@ -145,12 +173,14 @@ impl Handle {
         self.ask(|reply| Command::View { nos, reply }).await.unwrap_or_default()
     }
 
-    pub(crate) async fn standings(&self, no: u32, places: Vec<Place>) -> Option<Vec<Standing>> {
+    pub(crate) async fn standings(&self, no: u32, places: Vec<Place>) -> Option<Standings> {
         self.ask(|reply| Command::Standings { no, places, reply }).await.flatten()
     }
 
-    pub(crate) async fn exceptions(&self, no: u32) -> Option<Vec<Exception>> {
-        self.ask(|reply| Command::Exceptions { no, reply }).await.flatten()
+    /// At most `limit` exceptions of these subscriptions after (subscription, place). One question
+    /// for all of them, for there may be thousands. `None` when nothing is read any more.
+    pub(crate) async fn exceptions(&self, nos: Vec<u32>, after: (u32, Place), limit: usize) -> Option<Segments> {
+        self.ask(|reply| Command::Exceptions { nos, after, limit, reply }).await
     }
 
     /// Stops starting tries; returns when those in flight are settled, or a little after the deadline.

@@ -12,23 +12,25 @@
 //! (`egress`), what a subscription may say (`subscriptions`).
 
 mod attempt;
+mod found;
 mod handle;
 mod reader;
 
 pub(crate) use attempt::binding as secret_binding;
-pub(crate) use handle::{Handle, ReaderView, Standing, channel};
+pub(crate) use handle::{Handle, ReaderView, Segment, Segments, Standing, Standings, channel};
 
 use crate::{Service, tail::Tailed};
+use found::{Found, find};
 use handle::{Command, Inbox};
 use reader::{Reader, Take};
-use ringback_engine::window::Settling;
+use ringback_engine::{delivery_state::InWindow, window::Settling};
 use ringback_model::{
     TenantId, Timestamp,
     delivery::{Attempt, Outcome},
     event::{Event, Place, Scope},
-    subscription::{Generation, State, Subscription},
+    subscription::{Generation, State},
 };
-use ringback_ports::store::{ReaderState, SettleError, Settlement, Slice, StoreError};
+use ringback_ports::store::{SettleError, Settlement, Slice, StoreError};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -46,11 +48,15 @@ const PAGE_BYTES_MAX: usize = 1024 * 1024;
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// A cursor that moved over so many events that do not match is written down.
 const CURSOR_LAG_MAX: u64 = 10_000;
+/// Commands that are heard in one round.
+const COMMANDS_AT_ONCE: usize = 64;
+/// Subscriptions that are not read, in one answer about exceptions.
+const SEGMENTS_TO_ASK_MAX: usize = 100;
 
 /// What ran beside the dispatcher and is over. Each try, page and settlement
 /// sends exactly one, so there are never more than slots + 3 × readers of them.
 enum Done {
-    Loaded { no: u32, state: Result<Option<ReaderState>, StoreError> },
+    Loaded { no: u32, found: Result<Option<Found>, StoreError> },
     Paged { no: u32, generation: Generation, events: Result<Vec<Arc<Event>>, StoreError> },
     Tried { no: u32, generation: Generation, place: Place, came: Option<(Attempt, Outcome)> },
     Settled { no: u32, generation: Generation, settling: Settling, result: Result<(), SettleError> },
@@ -148,6 +154,14 @@ impl Dispatcher {
                     Err(_) => break,
                 }
             }
+            // Outcomes come first, but however many there are, nobody else waits for their end.
+            self.handle_hints();
+            for _ in 0..COMMANDS_AT_ONCE {
+                match self.inbox.commands.try_recv() {
+                    Ok(command) => self.handle(command),
+                    Err(_) => break,
+                }
+            }
         }
     }
 
@@ -196,6 +210,8 @@ impl Dispatcher {
                 Tailed::Ask if reader.caught_up => break,
                 Tailed::Ask => {
                     reader.paging = true;
+                    // Until a hint says otherwise: one that comes while the page is read counts.
+                    reader.caught_up = true;
                     let (service, out, after, generation) =
                         (self.service.clone(), self.done_out.clone(), reader.window.read(), reader.window.generation());
                     tokio::spawn(async move {
@@ -278,6 +294,9 @@ impl Dispatcher {
     fn settle_if_due(&mut self, no: u32, now: Timestamp) {
         let draining = self.draining.is_some();
         let Some(reader) = self.readers.get_mut(&no) else { return };
+        if reader.settle_after.is_some_and(|at| now < at) {
+            return;
+        }
         let window = &mut reader.window;
         let due = window.settle_due().is_some_and(|at| at <= now || draining);
         if !due && window.cursor_lag() <= CURSOR_LAG_MAX && !(draining && window.cursor_lag() > 0) {
@@ -306,16 +325,21 @@ impl Dispatcher {
     fn handle_done(&mut self, done: Done) {
         let now = self.service.now();
         match done {
-            Done::Loaded { no, state } => self.handle_loaded(no, state, now),
+            Done::Loaded { no, found } => self.handle_loaded(no, found, now),
             Done::Paged { no, generation, events } => {
                 let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
                 reader.paging = false;
                 match events {
-                    Ok(events) if events.is_empty() => reader.caught_up = true,
+                    Ok(events) if events.is_empty() => {}
+                    // An edit took its place in the log meanwhile: what lies above is for the new
+                    // revision, and is read again once that is known.
+                    Ok(_) if reader.frozen => reader.caught_up = false,
                     Ok(events) => {
+                        reader.caught_up = false;
                         offer_all(&self.service, reader, &mut self.held_bytes, &events, now);
                     }
                     Err(why) => {
+                        reader.caught_up = false;
                         tracing::warn!(subscription.id = %reader.subscription.id, "a page of the log could not be read, trying again: {why}");
                         self.timers.insert((now + STORE_PAUSE, no));
                         return;
@@ -348,10 +372,14 @@ impl Dispatcher {
                 }
             }
         }
-        if reader.window.state_of(place) != Some(ringback_engine::delivery_state::InWindow::Queued)
+        if reader.window.state_of(place) != Some(InWindow::Queued)
             && let Some(event) = reader.events.remove(&place)
         {
             self.held_bytes = self.held_bytes.saturating_sub(event.bytes.len());
+        }
+        if reader.window.exception(place).is_some() {
+            // Those behind it may be held now.
+            self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
         }
         self.ready.insert(no);
     }
@@ -360,7 +388,10 @@ impl Dispatcher {
         let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
         reader.settling = false;
         match result {
-            Ok(()) => reader.window.handle_settled(settling.cursor),
+            Ok(()) => {
+                reader.settle_after = None;
+                reader.window.handle_settled(settling.cursor);
+            }
             Err(SettleError::Fenced) => {
                 // It was deleted or sought elsewhere; a refresh is on its way.
                 tracing::debug!(subscription.no = no, "a settlement came too late");
@@ -369,6 +400,9 @@ impl Dispatcher {
             Err(SettleError::Store(why)) => {
                 tracing::warn!(subscription.id = %reader.subscription.id, "a settlement was not stored, trying again: {why}");
                 reader.window.put_back(settling, now + STORE_PAUSE);
+                // Also for a cursor alone, and while closing: or this would spin.
+                reader.settle_after = Some(now + STORE_PAUSE);
+                self.timers.insert((now + STORE_PAUSE, no));
             }
         }
         if reader.one_shot_is_over() {
@@ -381,28 +415,38 @@ impl Dispatcher {
     // ---- Readers come and go ----
 
     fn load(&mut self, no: u32) {
-        if self.loading.contains_key(&no) {
+        self.reload.remove(&no);
+        if self.loading.contains_key(&no) || self.readers.contains_key(&no) {
             return;
         }
         self.loading.insert(no, Vec::new());
         let (service, out) = (self.service.clone(), self.done_out.clone());
         tokio::spawn(async move {
-            let state = service.inner.store.reader(no).await;
-            let _ = out.send(Done::Loaded { no, state });
+            let found = find(&service, no).await;
+            let _ = out.send(Done::Loaded { no, found });
         });
     }
 
-    fn handle_loaded(&mut self, no: u32, state: Result<Option<ReaderState>, StoreError>, now: Timestamp) {
+    fn handle_loaded(&mut self, no: u32, found: Result<Option<Found>, StoreError>, now: Timestamp) {
         let waiting = self.loading.remove(&no).unwrap_or_default();
         let subscription = self.service.registry().subscription_no(no).cloned();
-        match (subscription, state) {
-            (Some(subscription), Ok(Some(state))) => {
+        match (subscription, found) {
+            (Some(subscription), Ok(Some(found))) => {
                 match &subscription.scope {
                     Scope::All => self.stars.insert(no),
                     Scope::Tenant(tenant) => self.by_tenant.entry(tenant.clone()).or_default().insert(no),
                 };
-                let one_shot = self.one_shot_of(&subscription);
-                self.readers.insert(no, Reader::new(subscription, state, one_shot, now));
+                let mut reader = Reader::new(subscription, found.state, found.one_shot, now);
+                if reader.unresolved {
+                    let id = &reader.subscription.id;
+                    tracing::warn!(subscription.id = %id, "what {id} waits for is not known: no type that is served has it");
+                }
+                // It was not written down any more that it is over.
+                if found.never_again || reader.one_shot_is_over() {
+                    reader.finishing = true;
+                    self.service.end_reading(no, State::Done);
+                }
+                self.readers.insert(no, reader);
                 self.ready.insert(no);
             }
             (Some(subscription), Err(why)) => {
@@ -414,14 +458,6 @@ impl Dispatcher {
         for command in waiting {
             self.handle(command);
         }
-    }
-
-    fn one_shot_of(&self, subscription: &Subscription) -> Option<reader::OneShot> {
-        let until = subscription.until.as_ref()?;
-        let subject = subscription.subject.as_ref()?;
-        let (served, _) = self.service.types().route(subject.as_str())?;
-        let statuses = self.service.until_statuses(&served, until).ok()?;
-        Some(reader::OneShot { served, statuses })
     }
 
     fn remove(&mut self, no: u32) {
@@ -446,6 +482,11 @@ impl Dispatcher {
         match subscription {
             None => self.remove(no),
             Some(subscription) => match self.readers.get_mut(&no) {
+                Some(reader) if reader.unresolved && reader.window.in_flight() == 0 && !reader.settling && !reader.paging => {
+                    // Its type may be served by now.
+                    self.remove(no);
+                    self.load(no);
+                }
                 Some(reader) => {
                     reader.edited(subscription, now);
                     self.ready.insert(no);
@@ -489,21 +530,13 @@ impl Dispatcher {
                 let _ = reply.send(read);
             }
             Command::PlanSkip { no, end, why, reply } => {
-                let ranges = self.readers.get(&no).map(|it| it.window.plan_skip(end, why));
-                let _ = reply.send(ranges.unwrap_or_default());
+                let _ = reply.send(self.readers.get(&no).map(|it| it.window.plan_skip(end, why)));
             }
             Command::Skip { no, ranges, end, reply } => {
                 if let Some(reader) = self.readers.get_mut(&no) {
                     reader.window.skip(&ranges, end, now);
                     reader.skipped.extend(ranges);
-                    let (window, events) = (&reader.window, &mut reader.events);
-                    let mut freed = 0;
-                    events.retain(|place, event| {
-                        let keep = window.state_of(*place).is_some();
-                        freed += if keep { 0 } else { event.bytes.len() };
-                        keep
-                    });
-                    self.held_bytes = self.held_bytes.saturating_sub(freed);
+                    self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
                 }
                 let _ = reply.send(());
             }
@@ -519,21 +552,43 @@ impl Dispatcher {
             Command::Standings { no, places, reply } => {
                 let standings = self.readers.get(&no).map(|reader| {
                     let window = &reader.window;
-                    places
-                        .into_iter()
-                        .map(|it| Standing { in_window: window.state_of(it), exception: window.exception(it).cloned() })
-                        .collect()
+                    let standing = |it| Standing { in_window: window.state_of(it), exception: window.exception(it).cloned() };
+                    Standings { cursor: window.cursor(), skipped: reader.skipped.clone(), rows: places.into_iter().map(standing).collect() }
                 });
                 let _ = reply.send(standings);
             }
-            Command::Exceptions { no, reply } => {
-                let _ = reply.send(self.readers.get(&no).map(|it| it.window.exceptions().cloned().collect()));
+            Command::Exceptions { nos, after, limit, reply } => {
+                let _ = reply.send(self.exceptions(&nos, after, limit));
             }
             Command::Drain { deadline, over } => {
                 self.draining = Some(Draining { deadline, over });
                 self.ready.extend(self.readers.keys().copied());
             }
         }
+    }
+
+    fn exceptions(&self, nos: &[u32], after: (u32, Place), limit: usize) -> Segments {
+        let mut found = Segments::default();
+        let (mut rows_left, mut to_ask_left) = (limit, SEGMENTS_TO_ASK_MAX);
+        for no in nos.iter().copied() {
+            if rows_left == 0 || to_ask_left == 0 {
+                found.more = true;
+                break;
+            }
+            let Some(reader) = self.readers.get(&no) else {
+                to_ask_left -= 1;
+                found.all.push(Segment { no, rows: None, cut: false });
+                continue;
+            };
+            let mut rows = reader.window.exceptions_after(if no == after.0 { after.1 } else { 0 });
+            let taken: Vec<_> = rows.by_ref().take(rows_left).cloned().collect();
+            rows_left -= taken.len();
+            if !taken.is_empty() {
+                found.all.push(Segment { no, rows: Some(taken), cut: rows.next().is_some() });
+            }
+        }
+        found.more |= found.all.last().is_some_and(|it| it.cut);
+        found
     }
 
     /// Whether nothing is left to finish, or the time for it is over.
@@ -555,9 +610,12 @@ fn offer_all(service: &Service, reader: &mut Reader, held_bytes: &mut usize, eve
             Take::No => return false,
             Take::Passed => {}
             Take::Owed => {
-                if *held_bytes + event.bytes.len() <= HELD_BYTES_MAX {
+                let place = event.place(&reader.subscription.scope);
+                // One that is held behind a failed one of its subject may wait for days.
+                let soon = reader.window.state_of(place) == Some(InWindow::Queued);
+                if soon && *held_bytes + event.bytes.len() <= HELD_BYTES_MAX {
                     *held_bytes += event.bytes.len();
-                    reader.events.insert(event.place(&reader.subscription.scope), Arc::clone(event));
+                    reader.events.insert(place, Arc::clone(event));
                 }
             }
             Take::NeverAgain => {

@@ -31,16 +31,22 @@ pub(super) struct Reader {
     pub(super) caught_up: bool,
     /// It is being ended.
     pub(super) finishing: bool,
+    /// A settlement failed: none is written before this time.
+    pub(super) settle_after: Option<Timestamp>,
     pub(super) timer: Option<Timestamp>,
     one_shot: Option<OneShot>,
     /// The one event of a one-shot is in the window or past it.
     matched: bool,
+    /// It waits for a status of a type that is not served: what it wants is not known.
+    pub(super) unresolved: bool,
 }
 
 /// What a one-shot waits for.
 pub(super) struct OneShot {
     pub(super) served: Arc<ServedType>,
     pub(super) statuses: Vec<StatusName>,
+    /// It has called already, or its call is an exception.
+    pub(super) called: bool,
 }
 
 /// What became of an offer.
@@ -59,13 +65,10 @@ impl Reader {
     pub(super) fn new(subscription: Arc<Subscription>, state: ReaderState, one_shot: Option<OneShot>, now: Timestamp) -> Self {
         let limits = Limits::of(&subscription.push);
         let skipped = state.skipped.clone();
-        let matched = one_shot.is_some() && (!state.exceptions.is_empty() || !state.delivered_above.is_empty());
-        let resume = Resume {
-            cursor: state.cursor,
-            exceptions: state.exceptions,
-            delivered_above: state.delivered_above,
-            skipped: state.skipped,
-        };
+        let matched = one_shot.as_ref().is_some_and(|it| it.called);
+        let unresolved = subscription.until.is_some() && one_shot.is_none();
+        let resume =
+            Resume { cursor: state.cursor, exceptions: state.exceptions, delivered_above: state.delivered_above, skipped: state.skipped };
         let mut window = Window::new(resume, subscription.generation, limits, &subscription.revisions, now);
         window.set_active(subscription.state == State::Active, now);
         Self {
@@ -78,15 +81,22 @@ impl Reader {
             settling: false,
             caught_up: false,
             finishing: false,
+            settle_after: None,
             timer: None,
             one_shot,
             matched,
+            unresolved,
         }
     }
 
     /// Whether the log should be read for it now.
     pub(super) fn wants_events(&self) -> bool {
-        !self.frozen && !self.paging && !self.finishing && !(self.one_shot.is_some() && self.matched) && self.window.room() > 0
+        !self.frozen && !self.paging && !self.finishing && !self.unresolved && !self.has_matched() && self.window.room() > 0
+    }
+
+    /// Whether it is a one-shot that has found its event: it wants no other.
+    fn has_matched(&self) -> bool {
+        self.one_shot.is_some() && self.matched
     }
 
     /// A stretch that is skipped is not read.
@@ -103,6 +113,10 @@ impl Reader {
     }
 
     pub(super) fn offer(&mut self, event: &Event, now: Timestamp) -> Take {
+        if self.has_matched() {
+            // The rest of the page may hold more that would do.
+            return Take::No;
+        }
         let subscription = &self.subscription;
         let place = event.place(&subscription.scope);
         if place <= self.window.read() {
@@ -157,6 +171,19 @@ impl Reader {
             && self.window.queued() == 0
             && counts.retrying + counts.held == 0
             && !self.window.pending_settlement()
+    }
+
+    /// Lets go of events that no longer wait for their first try; how many bytes that frees.
+    ///
+    /// What became an exception is read again when its time comes: it may be days.
+    pub(super) fn forget_finished(&mut self) -> usize {
+        let (window, mut freed) = (&self.window, 0);
+        self.events.retain(|place, event| {
+            let keep = window.state_of(*place).is_some();
+            freed += if keep { 0 } else { event.bytes.len() };
+            keep
+        });
+        freed
     }
 
     pub(super) fn view(&self) -> ReaderView {

@@ -41,7 +41,7 @@ struct Commits {
     planted: VecDeque<CommitError>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     events: BTreeMap<Seq, Stored>,
     last_commit: Option<Timestamp>,
@@ -58,6 +58,7 @@ struct State {
     audit: Vec<Audited>,
 }
 
+#[derive(Clone)]
 struct Stored {
     event: Arc<Event>,
     committed_at: Timestamp,
@@ -94,6 +95,12 @@ impl MemoryStore {
     /// Makes the next commit fail with `error` and leave no trace. Several are taken one after the other.
     pub fn fail_next_commit(&self, error: CommitError) {
         self.commits().planted.push_back(error);
+    }
+
+    /// A store that holds what this one holds now, and hears nothing of what comes: for models of a disk.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()), commits: Mutex::default() }
     }
 
     /// The audit trail, oldest first.

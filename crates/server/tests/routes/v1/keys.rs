@@ -29,6 +29,16 @@ async fn a_key_is_shown_once() {
     assert_eq!(world.delete(&format!("/v1/keys/{}", made.member("id"))).await.code(), "404 not-found");
 }
 
+/// As everywhere: leaving the tenant out means `default`, while that is the only one.
+#[tokio::test]
+async fn the_sole_tenant_need_not_be_named() {
+    let world = World::new().await;
+    let made = world.post("/v1/keys", json!({ "role": "tenant" })).await;
+    assert_eq!((made.status, made.member("tenant").as_str()), (201, "default"));
+    let (world, ..) = World::of_two().await;
+    assert_eq!(world.post("/v1/keys", json!({ "role": "tenant" })).await.code(), "400 tenant-required");
+}
+
 #[tokio::test]
 async fn nobody_makes_a_key_that_may_more_than_his_own() {
     let (world, acme, _) = World::of_two().await;

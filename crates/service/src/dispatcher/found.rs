@@ -1,0 +1,69 @@
+//! What a start finds of a reader: where it stands, and of a one-shot whether
+//! it has called, or waits for what cannot come.
+//!
+//! That a one-shot is over is written down after its call is settled; a crash
+//! in between is noticed here.
+
+use super::reader::OneShot;
+use crate::{Service, types::ServedType};
+use ringback_engine::lifecycle;
+use ringback_model::{ResourceId, StatusName, event::Place, subscription::Subscription};
+use ringback_ports::store::{ReaderState, Slice, StoreError};
+use std::sync::Arc;
+
+/// See the module.
+pub(super) struct Found {
+    pub(super) state: ReaderState,
+    /// Of a one-shot whose type is served.
+    pub(super) one_shot: Option<OneShot>,
+    /// What a one-shot waits for cannot come any more.
+    pub(super) never_again: bool,
+}
+
+/// Reads what is known of a reader.
+pub(super) async fn find(service: &Service, no: u32) -> Result<Option<Found>, StoreError> {
+    let Some(state) = service.inner.store.reader(no).await? else { return Ok(None) };
+    let subscription = service.registry().subscription_no(no).cloned();
+    let Some(subscription) = subscription.filter(|it| it.until.is_some()) else {
+        return Ok(Some(Found { state, one_shot: None, never_again: false }));
+    };
+    let Some((served, statuses)) = awaited(service, &subscription) else {
+        return Ok(Some(Found { state, one_shot: None, never_again: false }));
+    };
+    // All its attempts at or below the cursor are of the one event that it called for.
+    let called = !state.exceptions.is_empty()
+        || !state.delivered_above.is_empty()
+        || !service.inner.store.attempt_summaries(no, 0, state.cursor).await?.is_empty();
+    let never_again = !called && never_again(service, &subscription, &served, &statuses, state.cursor).await?;
+    Ok(Some(Found { state, one_shot: Some(OneShot { served, statuses, called }), never_again }))
+}
+
+/// What a one-shot waits for: the type of its resource, and the statuses.
+fn awaited(service: &Service, subscription: &Subscription) -> Option<(Arc<ServedType>, Vec<StatusName>)> {
+    let (until, subject) = (subscription.until.as_ref()?, subscription.subject.as_ref()?);
+    let (served, _) = service.types().route(subject.as_str())?;
+    let statuses = service.until_statuses(&served, until).ok()?;
+    Some((served, statuses))
+}
+
+/// Whether a one-shot that stands at `cursor` waits for nothing.
+async fn never_again(
+    service: &Service,
+    subscription: &Subscription,
+    served: &ServedType,
+    statuses: &[StatusName],
+    cursor: Place,
+) -> Result<bool, StoreError> {
+    let Some(subject) = &subscription.subject else { return Ok(false) };
+    let decl = &served.compiled.decl;
+    let id =
+        subject.as_str().strip_prefix(decl.path.as_str()).and_then(|it| it.strip_prefix('/')).and_then(|it| ResourceId::parse(it).ok());
+    let Some(id) = id else { return Ok(false) };
+    // The row first: the events that led to it are in the log by then.
+    let row = service.inner.store.resource(&subscription.tenant, &decl.name, &id).await?.filter(|it| !it.deleted);
+    if row.is_some_and(|it| lifecycle::reachable(&served.compiled, &it.resource.status, statuses)) {
+        return Ok(false);
+    }
+    let slice = Slice { events_max: 1, bytes_max: 1 };
+    Ok(service.inner.store.events_of_subject(&subscription.scope, subject, cursor, slice).await?.is_empty())
+}
