@@ -181,7 +181,9 @@ async fn sigterm_ends_in_good_order_and_the_next_start_finds_everything() {
 async fn a_directory_has_one_process_and_one_key_file() {
     let mut server = Server::start().await;
     let serve = |data: &std::path::Path| {
-        Command::new(support::BINARY).args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"]).arg(data).output().unwrap()
+        let mut command = Command::new(support::BINARY);
+        support::without_our_variables(&mut command);
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"]).arg(data).output().unwrap()
     };
     let second = serve(&server.data());
     assert_eq!(second.status.code(), Some(5));

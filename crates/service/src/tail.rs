@@ -49,6 +49,11 @@ impl Tail {
     pub(crate) fn push(&self, events: &[Arc<Event>]) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events {
+            // Everything here counts on dense places. Whoever missed a transaction (a listener
+            // that broke off) starts afresh, and its readers ask the store.
+            if inner.all.back().is_some_and(|last| last.seq + 1 != event.seq) {
+                *inner = Inner::default();
+            }
             inner.bytes += event.bytes.len();
             inner.by_tenant.entry(event.tenant.clone()).or_default().push_back(Arc::clone(event));
             inner.all.push_back(Arc::clone(event));
@@ -149,6 +154,18 @@ mod tests {
         assert_eq!(show(&tail, &Scope::All, 3, 10), "ask");
         assert_eq!(show(&tail, &Scope::All, 4, 10), "[5, 6, 7, 8]");
         assert_eq!(show(&tail, &Scope::Tenant(TenantId::parse("c").unwrap()), 0, 10), "ask");
+    }
+
+    #[test]
+    fn after_a_gap_the_tail_starts_afresh() {
+        let tail = Tail::default();
+        tail.push(&[event("a", 1, 1, true), event("b", 2, 1, true)]);
+        tail.push(&[event("a", 4, 3, true)]);
+        let a = Scope::Tenant(TenantId::parse("a").unwrap());
+        assert_eq!(show(&tail, &a, 1, 10), "ask", "2 was missed");
+        assert_eq!(show(&tail, &a, 2, 10), "[3]");
+        assert_eq!(show(&tail, &Scope::Tenant(TenantId::parse("b").unwrap()), 0, 10), "ask");
+        assert_eq!(show(&tail, &Scope::All, 2, 10), "ask");
     }
 
     #[test]

@@ -113,12 +113,17 @@ pub fn serve_command(through: &[&str], data: &std::path::Path, listen: &str, arg
         }
         None => Command::new(BINARY),
     };
-    // A variable of ours that is no setting would stop the server: tests have some.
+    without_our_variables(&mut command);
+    command.args(["serve", "--dev", "--lock-wait", "10s", "--listen", listen, "--data"]).arg(data).args(args);
+    command.env("RINGBACK_LOG__FILTER", "warn");
+    command
+}
+
+/// A variable of ours that is no setting would stop a server: tests have some.
+pub fn without_our_variables(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RINGBACK_")) {
         command.env_remove(name);
     }
-    command.args(["serve", "--dev", "--lock-wait", "10s", "--listen", listen, "--data"]).arg(data).args(args);
-    command.env("RINGBACK_LOG__FILTER", "warn");
     command
 }
 
