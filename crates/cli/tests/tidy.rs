@@ -238,6 +238,10 @@ const FLOORS: &[Floor] = &[
         None,
         &[],
     ),
+    // Beside the house: the service on fakes, and judges.
+    ("sim", &["engine", "model", "ports", "service", "signature"], None, &[]),
+    // Beside the house: runs what is there.
+    ("xtask", &[], None, &[]),
 ];
 
 /// Foreign crates that only some of ours may be built from, and why.

@@ -2,13 +2,19 @@
 //!
 //! A wake-up is a hint, never data: who is woken looks again. A ticket is taken
 //! *before* looking, so that a change between looking and waiting is not missed.
+//!
+//! Those who wait in one room are woken in the order in which they came, so that
+//! the same run gives the same order (a `watch` channel draws lots).
 
 use ringback_model::{Subject, TenantId, event::Event, event::Scope};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// What somebody waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +25,25 @@ pub(crate) enum WakeOn {
     Subject(TenantId, Subject),
 }
 
+/// Where those wait who wait for the same.
+#[derive(Debug, Default)]
+struct Room {
+    /// Raised by every hint: what came between two looks is seen.
+    hints: AtomicU64,
+    notify: Notify,
+}
+
+impl Room {
+    fn hint(&self) {
+        self.hints.fetch_add(1, Ordering::SeqCst);
+        self.notify.notify_waiters();
+    }
+}
+
 /// Who waits for what.
 #[derive(Debug)]
 pub(crate) struct Waker {
-    rooms: Mutex<BTreeMap<WakeOn, watch::Sender<()>>>,
+    rooms: Mutex<BTreeMap<WakeOn, Arc<Room>>>,
     waiting: tokio::sync::Semaphore,
 }
 
@@ -31,7 +52,8 @@ pub(crate) struct Waker {
 pub(crate) struct Ticket {
     on: WakeOn,
     waker: Arc<Waker>,
-    receiver: Option<watch::Receiver<()>>,
+    room: Option<Arc<Room>>,
+    seen: u64,
 }
 
 impl Waker {
@@ -47,8 +69,9 @@ impl Waker {
     /// From here on, no event that concerns `on` is missed.
     pub(crate) fn ticket(self: &Arc<Self>, on: WakeOn) -> Ticket {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = rooms.entry(on.clone()).or_insert_with(|| watch::channel(()).0).subscribe();
-        Ticket { on, waker: Arc::clone(self), receiver: Some(receiver) }
+        let room = Arc::clone(rooms.entry(on.clone()).or_default());
+        let seen = room.hints.load(Ordering::SeqCst);
+        Ticket { on, waker: Arc::clone(self), room: Some(room), seen }
     }
 
     /// Hints at all whom one of these events concerns.
@@ -59,7 +82,7 @@ impl Waker {
         }
         let hint = |on: &WakeOn| {
             if let Some(room) = rooms.get(on) {
-                room.send_replace(());
+                room.hint();
             }
         };
         let mut tenants = BTreeSet::new();
@@ -78,7 +101,7 @@ impl Waker {
     /// Wakes everybody: we are closing.
     pub(crate) fn wake_all(&self) {
         for room in self.rooms.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            room.send_replace(());
+            room.hint();
         }
     }
 }
@@ -86,9 +109,16 @@ impl Waker {
 impl Ticket {
     /// Returns when something happened since the ticket was taken or since the last call.
     pub(crate) async fn woken(&mut self) {
-        if let Some(receiver) = &mut self.receiver {
-            // The sender lives in the room for as long as this ticket does.
-            let _ = receiver.changed().await;
+        let Some(room) = &self.room else { return };
+        loop {
+            // Made before looking: a hint in between wakes it.
+            let notified = room.notify.notified();
+            let hints = room.hints.load(Ordering::SeqCst);
+            if hints != self.seen {
+                self.seen = hints;
+                return;
+            }
+            notified.await;
         }
     }
 }
@@ -96,9 +126,53 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut rooms = self.waker.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        self.receiver = None;
-        if rooms.get(&self.on).is_some_and(|room| room.receiver_count() == 0) {
+        self.room = None;
+        // One count is the map's own: nobody else waits here.
+        if rooms.get(&self.on).is_some_and(|room| Arc::strong_count(room) == 1) {
             rooms.remove(&self.on);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hint_between_looking_and_waiting_is_not_missed() {
+        let waker = Waker::new(10);
+        let on = WakeOn::Scope(Scope::All);
+        let mut ticket = waker.ticket(on.clone());
+        waker.wake_all();
+        waker.wake_all();
+        ticket.woken().await;
+        // Both hints are one wake-up, and the next one is waited for.
+        let waiting = tokio::spawn(async move { ticket.woken().await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        waker.wake_all();
+        waiting.await.unwrap();
+        assert!(waker.rooms.lock().unwrap().is_empty(), "the last one out closes the room");
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_woken_in_the_order_in_which_they_came() {
+        let waker = Waker::new(100);
+        let woken = Arc::new(Mutex::new(Vec::new()));
+        let waiting: Vec<_> = (0..50)
+            .map(|no| {
+                let (mut ticket, woken) = (waker.ticket(WakeOn::Scope(Scope::All)), Arc::clone(&woken));
+                tokio::spawn(async move {
+                    ticket.woken().await;
+                    woken.lock().unwrap().push(no);
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        waker.wake_all();
+        for one in waiting {
+            one.await.unwrap();
+        }
+        assert_eq!(*woken.lock().unwrap(), (0..50).collect::<Vec<_>>());
     }
 }

@@ -2,55 +2,81 @@
 
 use crate::clock::Clock;
 use async_trait::async_trait;
-use core::time::Duration;
+use core::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 use ringback_model::Timestamp;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::watch;
 
 /// Time by hand: `advance` and `set` wake whoever waits for what has come.
 ///
 /// Needs no timer of the runtime, so it works in any of them, paused or not.
+/// Those who wait are woken in the order of their times, then in the order in
+/// which they came: the same run gives the same order (a `watch` channel does not).
 #[derive(Debug)]
 pub struct ManualClock {
-    now: watch::Sender<Timestamp>,
-    waiting: Mutex<BTreeMap<Timestamp, usize>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    now: Timestamp,
+    waiting: BTreeMap<(Timestamp, u64), Waker>,
+    came: u64,
 }
 
 impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self { now: watch::Sender::new(now), waiting: Mutex::default() }
+        Self { inner: Mutex::new(Inner { now, waiting: BTreeMap::new(), came: 0 }) }
     }
 
     /// Moves `by` ahead.
     pub fn advance(&self, by: Duration) {
-        self.now.send_modify(|now| *now = *now + by);
+        self.change(|now, _| now + by);
     }
 
     /// Shows `now` from here on, also when that is earlier.
     pub fn set(&self, now: Timestamp) {
-        self.now.send_replace(now);
+        self.change(|_, _| now);
     }
 
     /// The earliest time that somebody waits for.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.waiting().keys().next().copied()
+        self.inner().waiting.keys().next().map(|(at, _)| *at)
     }
 
     /// Moves to `next_wake` (never backwards); whether somebody was waiting.
     pub fn advance_to_next_wake(&self) -> bool {
-        let Some(at) = self.next_wake() else { return false };
-        self.now.send_modify(|now| *now = at.max(*now));
-        true
+        let mut waited = false;
+        self.change(|now, next| {
+            waited = next.is_some();
+            next.map_or(now, |at| at.max(now))
+        });
+        waited
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Timestamp, usize>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Shows what `to` makes of the present time and of the next one that somebody waits for.
+    fn change(&self, to: impl FnOnce(Timestamp, Option<Timestamp>) -> Timestamp) {
+        let due = {
+            let inner = &mut *self.inner();
+            let next = inner.waiting.keys().next().map(|(at, _)| *at);
+            inner.now = to(inner.now, next);
+            let later = inner.waiting.split_off(&(inner.now, u64::MAX));
+            core::mem::replace(&mut inner.waiting, later)
+        };
+        due.into_values().for_each(Waker::wake);
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,20 +87,36 @@ impl Default for ManualClock {
     }
 }
 
-/// Takes the waiter off the list also when its future is dropped.
+/// Somebody who waits. Forgotten when it is dropped.
 struct Waiting<'a> {
     clock: &'a ManualClock,
     at: Timestamp,
+    key: Option<(Timestamp, u64)>,
+}
+
+impl Future for Waiting<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.clock.inner();
+        if inner.now >= self.at {
+            return Poll::Ready(());
+        }
+        let key = self.key.unwrap_or_else(|| {
+            inner.came += 1;
+            (self.at, inner.came)
+        });
+        inner.waiting.insert(key, cx.waker().clone());
+        drop(inner);
+        self.key = Some(key);
+        Poll::Pending
+    }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.clock.waiting();
-        if let Some(count) = waiting.get_mut(&self.at) {
-            *count -= 1;
-            if *count == 0 {
-                waiting.remove(&self.at);
-            }
+        if let Some(key) = self.key {
+            self.clock.inner().waiting.remove(&key);
         }
     }
 }
@@ -82,18 +124,11 @@ impl Drop for Waiting<'_> {
 #[async_trait]
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.now.borrow()
+        self.inner().now
     }
 
     async fn sleep_until(&self, at: Timestamp) {
-        let mut now = self.now.subscribe();
-        if *now.borrow_and_update() >= at {
-            return;
-        }
-        *self.waiting().entry(at).or_insert(0) += 1;
-        let _waiting = Waiting { clock: self, at };
-        // The sender lives in `self`, so the channel cannot close while we wait.
-        let _ = now.wait_for(|now| *now >= at).await;
+        Waiting { clock: self, at, key: None }.await;
     }
 }
 

@@ -125,11 +125,12 @@ impl Reader {
         let revision = subscription.revision_at(place);
         let mut owed = revision.filter(|it| matching::matches(subscription, it, event));
         let mut never_again = false;
-        if let (Some(_), Some(one_shot)) = (owed, &self.one_shot)
+        if let Some(one_shot) = &self.one_shot
             && !matching::one_shot(event, &one_shot.statuses)
         {
             owed = None;
-            never_again = cannot_come(one_shot, event);
+            // Whatever `types` says: what they leave out ends the waiting, too.
+            never_again = is_about(subscription, event) && cannot_come(one_shot, event);
         }
         let offer = owed.map(|it| Offer { event: event.id, subject: event.subject.clone(), revision: it.no });
         let is_owed = offer.is_some();
@@ -190,6 +191,11 @@ impl Reader {
         let health = self.window.health();
         ReaderView { cursor: self.window.cursor(), health }
     }
+}
+
+/// Whether the event is about what the subscription waits for.
+fn is_about(subscription: &Subscription, event: &Event) -> bool {
+    subscription.scope.holds(&event.tenant) && subscription.subject.is_some() && subscription.subject == event.subject
 }
 
 /// Whether, after this event, none of the awaited statuses can be reached any more.

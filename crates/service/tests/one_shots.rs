@@ -1,0 +1,38 @@
+//! One-shots in the corners that the simulation (`crates/sim`) found.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod world;
+
+use ringback_model::subscription::{State, TypePattern, Until};
+use ringback_service::{IfMatch, Write};
+use serde_json::json;
+use std::time::Duration;
+use world::{World, fresh};
+
+#[test]
+fn what_types_leave_out_ends_the_waiting_all_the_same() {
+    let world = World::new();
+    for id in ["1", "2"] {
+        world.create("order", json!({ "id": id }));
+    }
+    let sub = |id: &str| {
+        let made = world.subscribe(|it| {
+            it.types = vec![TypePattern::parse("order.shipped").unwrap()];
+            it.subject = Some(format!("/order/{id}").parse().unwrap());
+            it.until = Some(Until::Statuses(vec!["shipped".parse().unwrap()]));
+        });
+        made.view.subscription.id.clone()
+    };
+    let (deleted, expired) = (sub("1"), sub("2"));
+    fresh(
+        world
+            .run(world.service.delete_resource(&world.ctx(), &world.ty("order"), &"1".parse().unwrap(), IfMatch::None, Write::plain()))
+            .unwrap(),
+    );
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.view(&deleted).subscription.state, State::Done);
+    assert_eq!(world.view(&expired).subscription.state, State::Active);
+    world.pass(Duration::from_secs(1_000));
+    assert_eq!(world.view(&expired).subscription.state, State::Done);
+    assert_eq!(world.sender.count(), 0);
+}

@@ -1,0 +1,702 @@
+//! A disk model under the store seam: what was not synced is lost in a crash.
+//!
+//! Change sets and settlements gather in a queue. One sync at a time takes what
+//! has gathered, lasts for a while, and applies it in order to a `MemoryStore`;
+//! a little later the listener hears of it and everybody gets an answer. Reads
+//! see what was applied. A crash in between loses what waits, and decides by
+//! chance whether the sync under way had reached the disk.
+//!
+//! Nothing here runs by itself: `next` says when something is to happen, and
+//! `tick` makes it happen.
+
+use crate::{
+    chance::Chance,
+    history::Journal,
+    plant::Plant,
+    swarm::{DiskFault, Swarm},
+};
+use async_trait::async_trait;
+use core::{fmt, future::Future, time::Duration};
+use futures_util::FutureExt;
+use ringback_model::{
+    EventId, EventType, ResourceId, Subject, TenantId, Timestamp, TypeName,
+    delivery::{Attempt, Exception, ExceptionState},
+    event::{Event, Place, Scope},
+    key::Key,
+    resource::Version,
+    subscription::{Order, State, Subscription},
+    tenant::Tenant,
+};
+use ringback_ports::{
+    Clock,
+    fake::{ManualClock, MemoryStore},
+    store::{
+        Answers, AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log,
+        NewAnswer, ReaderState, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer,
+        StoredType, Subscriptions,
+    },
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+type CommitReply = oneshot::Sender<Result<Committed, CommitError>>;
+type SettleReply = oneshot::Sender<Result<(), SettleError>>;
+
+enum Job {
+    Commit(Box<ChangeSet>, CommitReply),
+    Settle(Box<Settlement>, SettleReply),
+}
+
+/// What a sync brought, before anybody has heard of it.
+#[derive(Default)]
+struct Applied {
+    heard: Vec<Arc<Event>>,
+    answers: Vec<Answer>,
+}
+
+enum Answer {
+    Commit(CommitReply, Result<Committed, CommitError>),
+    Settle(SettleReply, Result<(), SettleError>),
+}
+
+#[derive(Default)]
+struct Inner {
+    queue: Vec<Job>,
+    syncing: Vec<Job>,
+    sync_at: Option<Timestamp>,
+    applied: Applied,
+    announce_at: Option<Timestamp>,
+    listener: Option<Listener>,
+    /// Nothing may be written any more: the process is about to stop.
+    stopped: bool,
+    unknown_at: Option<Timestamp>,
+    settled: u64,
+    /// `AckBeforeSync`: what a crash finds.
+    image: Option<MemoryStore>,
+    calm: bool,
+}
+
+/// See the module.
+pub struct Disk {
+    clock: Arc<ManualClock>,
+    chance: Chance,
+    journal: Arc<Journal>,
+    plant: Option<Plant>,
+    sync_ms: u64,
+    slow_reads: u64,
+    faults: Vec<(Timestamp, Timestamp, DiskFault)>,
+    memory: Mutex<Arc<MemoryStore>>,
+    inner: Mutex<Inner>,
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk").finish_non_exhaustive()
+    }
+}
+
+/// What a future of `MemoryStore` answers: it never waits.
+pub fn at_once<T>(what: impl Future<Output = T>) -> T {
+    what.now_or_never().expect("a MemoryStore does not wait")
+}
+
+impl Disk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(seed: u64, swarm: &Swarm, clock: Arc<ManualClock>, journal: Arc<Journal>, plant: Option<Plant>) -> Self {
+        let start = clock.now();
+        let faults = swarm.disk_faults.iter().map(|(from, to, fault)| (start + *from, start + *to, *fault)).collect();
+        let inner = Inner { unknown_at: swarm.unknown_at.map(|it| start + it), ..Inner::default() };
+        Self {
+            clock,
+            chance: Chance::new(seed, "disk"),
+            journal,
+            plant,
+            sync_ms: swarm.sync_ms,
+            slow_reads: swarm.slow_reads,
+            faults,
+            memory: Mutex::new(Arc::default()),
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// What is durable.
+    #[must_use]
+    pub fn memory(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, plant: Plant) -> bool {
+        self.plant == Some(plant)
+    }
+
+    /// From here on there are no faults.
+    pub fn mend(&self) {
+        let mut inner = self.inner();
+        inner.calm = true;
+        inner.unknown_at = None;
+    }
+
+    fn fault(&self) -> Option<DiskFault> {
+        let now = self.clock.now();
+        if self.inner().calm {
+            return None;
+        }
+        self.faults.iter().find(|(from, to, _)| *from <= now && now < *to).map(|it| it.2)
+    }
+
+    /// Whether reads may have failed between these times.
+    #[must_use]
+    pub fn was_broken(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.faults.iter().any(|it| it.2 == DiskFault::Broken && it.0 <= to && from <= it.1)
+    }
+
+    /// Whether the process has to stop, as nothing can be written safely.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.inner().stopped
+    }
+
+    /// Whether a sync is under way; whether one is through and nobody has heard.
+    #[must_use]
+    pub fn syncing(&self) -> (bool, bool) {
+        let inner = self.inner();
+        (!inner.syncing.is_empty(), inner.announce_at.is_some())
+    }
+
+    /// How many settlements became durable.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.inner().settled
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        let inner = self.inner();
+        inner.queue.is_empty() && inner.syncing.is_empty() && inner.announce_at.is_none()
+    }
+
+    /// When something is to happen.
+    #[must_use]
+    pub fn next(&self) -> Option<Timestamp> {
+        let inner = self.inner();
+        [inner.sync_at, inner.announce_at].into_iter().flatten().min()
+    }
+
+    /// Makes happen what is due.
+    pub fn tick(&self, now: Timestamp) {
+        let announce = {
+            let mut inner = self.inner();
+            inner.announce_at.take_if(|it| *it <= now).map(|_| std::mem::take(&mut inner.applied))
+        };
+        if let Some(applied) = announce {
+            self.announce(applied);
+            self.begin();
+        }
+        let jobs = {
+            let mut inner = self.inner();
+            inner.sync_at.take_if(|it| *it <= now).map(|_| std::mem::take(&mut inner.syncing))
+        };
+        if let Some(jobs) = jobs {
+            self.sync(jobs, now);
+        }
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), StoreError> {
+        {
+            let mut inner = self.inner();
+            if inner.stopped {
+                return Err(StoreError::Closed);
+            }
+            inner.queue.push(job);
+        }
+        self.begin();
+        Ok(())
+    }
+
+    /// Starts a sync of what has gathered, unless one is under way.
+    fn begin(&self) {
+        let slow = self.fault() == Some(DiskFault::Slow);
+        let mut inner = self.inner();
+        if inner.queue.is_empty() || !inner.syncing.is_empty() || inner.announce_at.is_some() || inner.sync_at.is_some() {
+            return;
+        }
+        inner.syncing = std::mem::take(&mut inner.queue);
+        let last = if slow { 3_000 } else { self.sync_ms };
+        let now = self.clock.now();
+        inner.sync_at = Some(now + self.chance.duration(0, last));
+        if self.has(Plant::AckBeforeSync) && !inner.syncing.is_empty() {
+            let image = self.memory().copy();
+            inner.image = Some(image);
+            let jobs = std::mem::take(&mut inner.syncing);
+            drop(inner);
+            let applied = self.apply(jobs, now);
+            self.announce(applied);
+        }
+    }
+
+    fn sync(&self, jobs: Vec<Job>, now: Timestamp) {
+        self.inner().image = None;
+        if jobs.is_empty() {
+            self.begin();
+            return;
+        }
+        let unknown = self.inner().unknown_at.take_if(|it| *it <= now).is_some();
+        if self.fault() == Some(DiskFault::Full) {
+            self.journal.say(format_args!("disk: full, {} refused", jobs.len()));
+            let answers = jobs.into_iter().map(|it| refuse(it, &CommitError::Store(StoreError::Full))).collect();
+            self.later(Applied { heard: Vec::new(), answers }, now);
+            return;
+        }
+        if unknown {
+            let kept = self.chance.per_mille(500);
+            self.journal.say(format_args!("disk: the fate of {} is not known (kept: {kept})", jobs.len()));
+            let mut inner = self.inner();
+            inner.stopped = true;
+            let waiting = std::mem::take(&mut inner.queue);
+            drop(inner);
+            let mut answers = Vec::new();
+            let mut replies = Vec::new();
+            for job in jobs {
+                let (job, reply) = split(job);
+                replies.push(reply);
+                if kept {
+                    drop(self.apply(vec![job], now));
+                }
+            }
+            answers.extend(replies.into_iter().map(|it| it.refused(&CommitError::Unknown)));
+            answers.extend(waiting.into_iter().map(|it| refuse(it, &CommitError::Store(StoreError::Closed))));
+            self.later(Applied { heard: Vec::new(), answers }, now);
+            return;
+        }
+        let applied = self.apply(jobs, now);
+        self.later(applied, now);
+    }
+
+    fn later(&self, applied: Applied, now: Timestamp) {
+        let wait = if self.chance.per_mille(600) { Duration::ZERO } else { self.chance.duration(0, 2) };
+        let mut inner = self.inner();
+        inner.applied = applied;
+        inner.announce_at = Some(now + wait);
+    }
+
+    /// Writes the jobs to the disk, in order.
+    fn apply(&self, jobs: Vec<Job>, now: Timestamp) -> Applied {
+        let memory = self.memory();
+        let mut applied = Applied::default();
+        let count = jobs.len();
+        for job in jobs {
+            match job {
+                Job::Commit(mut set, reply) => {
+                    self.spoil(&mut set);
+                    let kept: Vec<_> = set
+                        .changes
+                        .iter()
+                        .filter_map(|it| match it {
+                            Change::Subscription { subscription, skipped, .. } => Some(((**subscription).clone(), skipped.clone())),
+                            _ => None,
+                        })
+                        .collect();
+                    let done = at_once(memory.commit(*set));
+                    if let Ok(committed) = &done {
+                        applied.heard.extend(committed.events.iter().map(Arc::clone));
+                        self.journal.with(|it| {
+                            it.durable_at.extend(committed.events.iter().map(|event| (event.seq, now)));
+                            for (subscription, skipped) in kept {
+                                it.skipped.entry(subscription.no).or_default().extend(skipped);
+                                it.versions.entry(subscription.no).or_default().push((now, subscription.clone()));
+                                it.subscriptions.insert(subscription.no, subscription);
+                            }
+                        });
+                    }
+                    applied.answers.push(Answer::Commit(reply, done));
+                }
+                Job::Settle(settlement, reply) => {
+                    let told = (*settlement).clone();
+                    let settlement = self.spoil_settlement(*settlement);
+                    let done = at_once(memory.settle(settlement));
+                    if done.is_ok() {
+                        self.journal.with(|it| it.settlements.push((now, told)));
+                        self.inner().settled += 1;
+                    }
+                    applied.answers.push(Answer::Settle(reply, done));
+                }
+            }
+        }
+        let last = applied.heard.last().map_or_else(String::new, |it| format!(", the log ends at {}", it.seq));
+        self.journal.say(format_args!("disk: synced {count}{last}"));
+        applied
+    }
+
+    fn announce(&self, applied: Applied) {
+        let listener = self.inner().listener.clone();
+        if let Some(listener) = listener
+            && !applied.heard.is_empty()
+        {
+            let lost = self.has(Plant::PlacesOutOfOrder) || (self.has(Plant::HintLost) && self.chance.per_mille(300));
+            if !lost {
+                listener(&applied.heard);
+            }
+        }
+        for answer in applied.answers {
+            // Whoever asked may have gone away.
+            match answer {
+                Answer::Commit(reply, it) => drop(reply.send(it)),
+                Answer::Settle(reply, it) => drop(reply.send(it)),
+            }
+        }
+    }
+
+    /// Everything that is not on the disk is gone. The sync under way may have reached it, or not.
+    pub fn crash(&self) {
+        let (syncing, image) = {
+            let mut inner = self.inner();
+            let syncing = std::mem::take(&mut inner.syncing);
+            let image = inner.image.take();
+            let (calm, settled, unknown_at) = (inner.calm, inner.settled, inner.unknown_at);
+            *inner = Inner { calm, settled, unknown_at, ..Inner::default() };
+            (syncing, image)
+        };
+        if let Some(image) = image {
+            *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(image);
+        }
+        if !syncing.is_empty() && self.chance.per_mille(400) {
+            self.journal.say(format_args!("disk: {} reached it although nobody heard", syncing.len()));
+            drop(self.apply(syncing, self.clock.now()));
+        }
+    }
+
+    // ---- Reading ----
+
+    async fn reading(&self) -> Result<Arc<MemoryStore>, StoreError> {
+        self.dawdle().await;
+        if self.fault() == Some(DiskFault::Broken) && self.chance.per_mille(500) {
+            return Err(StoreError::Broken("a planned read error".into()));
+        }
+        Ok(self.memory())
+    }
+
+    /// Lets time pass before or after a read, now and then.
+    async fn dawdle(&self) {
+        if !self.inner().calm && self.chance.per_mille(self.slow_reads) {
+            let most = if self.fault() == Some(DiskFault::Slow) { 400 } else { 6 };
+            let until = self.clock.now() + self.chance.duration(0, most);
+            self.clock.sleep_until(until).await;
+        }
+    }
+
+    // ---- Planted bugs ----
+
+    fn spoil(&self, set: &mut ChangeSet) {
+        match self.plant {
+            Some(Plant::RowForgotten) => {
+                let seldom = self.chance.per_mille(100);
+                if seldom && !set.events.is_empty() {
+                    set.changes.retain(|it| !matches!(it, Change::Resource { .. }));
+                }
+            }
+            Some(Plant::AnswerNotKept) => set.answer = None,
+            Some(Plant::AnswerChanged) => {
+                if let Some(answer) = set.answer.take() {
+                    let told = answer.answer;
+                    let other = move |it: &Committed| told(&Committed { sequence: it.sequence + 1, ..it.clone() });
+                    set.answer = Some(NewAnswer { answer: Box::new(other), ..answer });
+                }
+            }
+            Some(Plant::DoneNotStored) => {
+                set.changes.retain(|it| !matches!(it, Change::Subscription { subscription, .. } if subscription.state == State::Done))
+            }
+            Some(Plant::DroppedWhenPaused) => {
+                for change in &mut set.changes {
+                    if let Change::Subscription { subscription, cursor, skipped, .. } = change
+                        && subscription.state == State::Active
+                        && subscription.version > 1
+                        && skipped.is_empty()
+                    {
+                        let last = at_once(self.memory().bounds(&subscription.scope)).map_or(0, |it| it.last);
+                        *cursor = Some(last);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn spoil_settlement(&self, mut settlement: Settlement) -> Settlement {
+        match self.plant {
+            Some(Plant::ExceptionLost) => settlement.exceptions.clear(),
+            Some(Plant::CursorPastInFlight) => {
+                let scope = self.journal.with(|it| it.subscriptions.get(&settlement.subscription).map(|it| it.scope.clone()));
+                if let Some(scope) = scope {
+                    settlement.cursor = at_once(self.memory().bounds(&scope)).map_or(settlement.cursor, |it| it.last);
+                }
+            }
+            _ => {}
+        }
+        settlement
+    }
+
+    fn spoil_page(&self, mut page: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+        if self.has(Plant::PageCutInsideSet) {
+            let inside = page.len() >= 2 && page.iter().rev().nth(1).is_some_and(|it| !it.ends_change_set);
+            if inside {
+                page.pop();
+            }
+        }
+        if self.has(Plant::PlacesOutOfOrder)
+            && page.len() >= 2
+            && let Some(event) = page.get(page.len() - 2)
+        {
+            let at = self.journal.with(|it| it.durable_at.get(&event.seq).copied());
+            if at.is_some_and(|at| at + Duration::from_secs(1) > self.clock.now()) {
+                page.remove(page.len() - 2);
+            }
+        }
+        page
+    }
+}
+
+enum Reply {
+    Commit(CommitReply),
+    Settle(SettleReply),
+}
+
+impl Reply {
+    fn refused(self, why: &CommitError) -> Answer {
+        match self {
+            Self::Commit(reply) => Answer::Commit(reply, Err(why.clone())),
+            Self::Settle(reply) => {
+                let why = match why {
+                    CommitError::Store(why) => why.clone(),
+                    other => StoreError::Broken(other.to_string()),
+                };
+                Answer::Settle(reply, Err(SettleError::Store(why)))
+            }
+        }
+    }
+}
+
+/// The job with a reply that nobody reads, and its own reply.
+fn split(job: Job) -> (Job, Reply) {
+    match job {
+        Job::Commit(set, reply) => (Job::Commit(set, oneshot::channel().0), Reply::Commit(reply)),
+        Job::Settle(it, reply) => (Job::Settle(it, oneshot::channel().0), Reply::Settle(reply)),
+    }
+}
+
+fn refuse(job: Job, why: &CommitError) -> Answer {
+    split(job).1.refused(why)
+}
+
+#[async_trait]
+impl Log for Disk {
+    async fn commit(&self, set: ChangeSet) -> Result<Committed, CommitError> {
+        if !self.inner().calm && self.chance.per_mille(5) {
+            return Err(CommitError::Overloaded);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Job::Commit(Box::new(set), reply))?;
+        answer.await.unwrap_or(Err(CommitError::Unknown))
+    }
+
+    fn listen(&self, listener: Listener) {
+        self.inner().listener = Some(listener);
+    }
+
+    async fn bounds(&self, scope: &Scope) -> Result<Bounds, StoreError> {
+        let out = self.reading().await?.bounds(scope).await;
+        self.dawdle().await;
+        out
+    }
+
+    async fn events_after(&self, scope: &Scope, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
+        let scope = if self.has(Plant::TenantFilterMissing) { &Scope::All } else { scope };
+        let out = self.reading().await?.events_after(scope, after, slice).await;
+        self.dawdle().await;
+        out.map(|it| self.spoil_page(it))
+    }
+
+    async fn events_before(&self, scope: &Scope, before: Place, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        let out = self.reading().await?.events_before(scope, before, limit).await;
+        self.dawdle().await;
+        out
+    }
+
+    async fn events_of_subject(&self, scope: &Scope, subject: &Subject, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
+        let out = self.reading().await?.events_of_subject(scope, subject, after, slice).await;
+        self.dawdle().await;
+        out
+    }
+
+    async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<Arc<Event>>, StoreError> {
+        self.reading().await?.event(scope, id).await
+    }
+
+    async fn event_at(&self, scope: &Scope, place: Place) -> Result<Option<Arc<Event>>, StoreError> {
+        self.reading().await?.event_at(scope, place).await
+    }
+
+    async fn event_by_key(&self, tenant: &TenantId, key: &str) -> Result<Option<Arc<Event>>, StoreError> {
+        let out = self.reading().await?.event_by_key(tenant, key).await;
+        self.dawdle().await;
+        out
+    }
+
+    async fn event_of_version(&self, tenant: &TenantId, subject: &Subject, version: Version) -> Result<Option<Arc<Event>>, StoreError> {
+        self.reading().await?.event_of_version(tenant, subject, version).await
+    }
+
+    async fn place_before(&self, scope: &Scope, time: Timestamp) -> Result<Place, StoreError> {
+        self.reading().await?.place_before(scope, time).await
+    }
+
+    async fn event_type_seen(&self, scope: &Scope, event_type: &EventType) -> Result<bool, StoreError> {
+        self.reading().await?.event_type_seen(scope, event_type).await
+    }
+}
+
+#[async_trait]
+impl Resources for Disk {
+    async fn resource(&self, tenant: &TenantId, type_name: &TypeName, id: &ResourceId) -> Result<Option<ResourceRow>, StoreError> {
+        let out = self.reading().await?.resource(tenant, type_name, id).await;
+        self.dawdle().await;
+        out
+    }
+
+    async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError> {
+        self.reading().await?.resources(query).await
+    }
+
+    async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
+        self.reading().await?.resource_count(type_name).await
+    }
+
+    async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError> {
+        self.memory().declare_indexes(type_name, indexes).await
+    }
+
+    async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
+        let out = self.reading().await?.due_timers(now, limit).await;
+        self.dawdle().await;
+        out
+    }
+
+    async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
+        let out = self.reading().await?.next_timer().await;
+        self.dawdle().await;
+        out
+    }
+}
+
+#[async_trait]
+impl Deliveries for Disk {
+    async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
+        if self.has(Plant::SettleStuck) && self.inner().calm {
+            return core::future::pending().await;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Job::Settle(Box::new(settlement), reply))?;
+        answer.await.unwrap_or(Err(SettleError::Store(StoreError::Closed)))
+    }
+
+    async fn reader(&self, subscription: u32) -> Result<Option<ReaderState>, StoreError> {
+        let mut out = self.reading().await?.reader(subscription).await?;
+        self.dawdle().await;
+        if let Some(state) = &mut out {
+            match self.plant {
+                Some(Plant::SkipsForgotten) => state.skipped.clear(),
+                Some(Plant::CursorMovedBack) => {
+                    state.cursor = state.cursor.saturating_sub(3);
+                    state.delivered_above.clear();
+                }
+                Some(Plant::DueTooEarly) => {
+                    for it in &mut state.exceptions {
+                        if let ExceptionState::Retrying { due_at } = &mut it.state {
+                            *due_at = (*due_at).min(self.clock.now());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
+    async fn cursor(&self, subscription: u32) -> Result<Option<Place>, StoreError> {
+        self.reading().await?.cursor(subscription).await
+    }
+
+    async fn exceptions(&self, subscription: u32, after: Place, limit: usize) -> Result<Vec<Exception>, StoreError> {
+        self.reading().await?.exceptions(subscription, after, limit).await
+    }
+
+    async fn exception(&self, subscription: u32, place: Place) -> Result<Option<Exception>, StoreError> {
+        self.reading().await?.exception(subscription, place).await
+    }
+
+    async fn attempts(&self, subscription: u32, event: EventId) -> Result<Vec<Attempt>, StoreError> {
+        self.reading().await?.attempts(subscription, event).await
+    }
+
+    async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError> {
+        let out = self.reading().await?.attempt_summaries(subscription, from, to).await;
+        self.dawdle().await;
+        out
+    }
+}
+
+#[async_trait]
+impl Subscriptions for Disk {
+    async fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        let mut all = self.reading().await?.subscriptions().await?;
+        for it in &mut all {
+            match self.plant {
+                Some(Plant::OrderForgotten) => it.revisions.iter_mut().for_each(|it| it.order = Order::None),
+                Some(Plant::ConcurrencyForgotten) => it.push.concurrency_max = 200,
+                _ => {}
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[async_trait]
+impl Control for Disk {
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.reading().await?.tenants().await
+    }
+
+    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
+        self.reading().await?.keys().await
+    }
+
+    async fn types(&self) -> Result<Vec<StoredType>, StoreError> {
+        self.reading().await?.types().await
+    }
+
+    async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reading().await?.meta(name).await
+    }
+
+    async fn meta_once(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        self.memory().meta_once(name, value).await
+    }
+}
+
+#[async_trait]
+impl Answers for Disk {
+    async fn answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<StoredAnswer>, StoreError> {
+        let out = self.reading().await?.answer(scope, now).await;
+        self.dawdle().await;
+        out
+    }
+
+    async fn prune_answers(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.reading().await?.prune_answers(now, limit).await
+    }
+}

@@ -1,0 +1,246 @@
+//! What judges look at: what the store holds, and what was seen.
+
+use crate::{
+    disk::at_once,
+    history::{History, Trouble, Try},
+};
+use ringback_model::{
+    EventId, StatusName, TenantId, Timestamp, TypeName,
+    delivery::ExceptionState,
+    event::{Event, Place, Scope},
+    subscription::{State, Subscription, Until, types_match},
+};
+use ringback_ports::{
+    fake::MemoryStore,
+    store::{Control, Deliveries, Log, ReaderState, ResourceQuery, ResourceRow, Resources, Slice, Subscriptions},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Deref,
+    sync::Arc,
+};
+
+/// One subscription, as the store has it.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// Where its reader stands.
+    pub state: ReaderState,
+    /// Places with a successful attempt of the present generation.
+    pub delivered: BTreeSet<Place>,
+}
+
+impl Reader {
+    /// Whether it chose not to have this event.
+    #[must_use]
+    pub fn skipped(&self, place: Place) -> usize {
+        let generation = self.subscription.generation;
+        self.state.skipped.iter().filter(|it| it.generation == generation && it.from < place && place <= it.to).count()
+    }
+
+    /// The events that it is owed, those that it skipped included.
+    pub fn owed<'a>(&'a self, log: &'a [Arc<Event>]) -> Vec<&'a Arc<Event>> {
+        let mut owed: Vec<_> = log.iter().filter(|it| wants(&self.subscription, it)).collect();
+        if self.subscription.until.is_some() {
+            // A one-shot is owed the first one that it did not skip.
+            let first = owed.iter().position(|it| self.skipped(it.place(&self.subscription.scope)) == 0);
+            owed.truncate(first.map_or(owed.len(), |it| it + 1));
+        }
+        owed
+    }
+}
+
+/// The statuses that a one-shot waits for.
+#[must_use]
+pub fn awaited(until: &Until) -> Vec<StatusName> {
+    match until {
+        Until::Done => ["shipped", "expired"].iter().filter_map(|it| StatusName::parse(it).ok()).collect(),
+        Until::Statuses(all) => all.clone(),
+    }
+}
+
+/// Whether the subscription wants this event, in the plainest words.
+#[must_use]
+pub fn wants(subscription: &Subscription, event: &Event) -> bool {
+    let place = event.place(&subscription.scope);
+    let begun = subscription.revisions.first().is_some_and(|it| it.from < place);
+    let Some(revision) = subscription.revisions.iter().rev().find(|it| it.from < place) else { return false };
+    let entered = event.of.as_ref().and_then(|it| it.entered.as_ref());
+    begun
+        && (subscription.scope == Scope::All || event.tenant == subscription.tenant)
+        && subscription.authority >= event.audience
+        && subscription.subject.as_ref().is_none_or(|it| event.subject.as_ref() == Some(it))
+        && types_match(&revision.types, &event.event_type)
+        && subscription.until.as_ref().is_none_or(|it| entered.is_some_and(|entered| awaited(it).contains(entered)))
+}
+
+/// What the store held at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When.
+    pub at: Timestamp,
+    /// The log then.
+    pub log: Vec<Arc<Event>>,
+    /// All readers.
+    pub readers: Vec<Reader>,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct Evidence {
+    /// The log, whole.
+    pub log: Vec<Arc<Event>>,
+    /// Rows, deleted ones included.
+    pub rows: Vec<ResourceRow>,
+    /// After each crash, and at the end.
+    pub snapshots: Vec<Snapshot>,
+    /// Internal errors that no fault explains.
+    pub unexplained: Vec<Trouble>,
+    /// What did not come to an end.
+    pub stuck: Option<String>,
+    /// Tries in flight in all.
+    pub slots: usize,
+    /// What was seen.
+    pub history: History,
+    by_id: BTreeMap<EventId, usize>,
+}
+
+impl Deref for Evidence {
+    type Target = History;
+    fn deref(&self) -> &History {
+        &self.history
+    }
+}
+
+impl Evidence {
+    /// Puts it together.
+    #[must_use]
+    pub fn new(
+        log: Vec<Arc<Event>>,
+        rows: Vec<ResourceRow>,
+        snapshots: Vec<Snapshot>,
+        history: History,
+        unexplained: Vec<Trouble>,
+        stuck: Option<String>,
+        slots: usize,
+    ) -> Self {
+        let by_id = log.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
+        Self { log, rows, snapshots, unexplained, stuck, slots, history, by_id }
+    }
+
+    /// The event of this id.
+    #[must_use]
+    pub fn event(&self, id: EventId) -> Option<&Arc<Event>> {
+        self.by_id.get(&id).map(|at| &self.log[*at])
+    }
+
+    /// The readers at the end.
+    #[must_use]
+    pub fn readers(&self) -> &[Reader] {
+        self.snapshots.last().map_or(&[], |it| &it.readers)
+    }
+
+    /// The subscription whose endpoint has the number `record`, as it was last stored.
+    #[must_use]
+    pub fn subscription(&self, record: usize) -> Option<&Subscription> {
+        self.history.subscriptions.values().find(|it| record_of(&it.push.url) == Some(record))
+    }
+
+    /// Tries by (subscriber's number, event), in the order in which they started.
+    #[must_use]
+    pub fn tries_of(&self) -> BTreeMap<(usize, EventId), Vec<&Try>> {
+        let mut out: BTreeMap<_, Vec<&Try>> = BTreeMap::new();
+        for it in &self.history.tries {
+            if let Some(record) = record_of(&it.url) {
+                out.entry((record, it.event)).or_default().push(it);
+            }
+        }
+        out
+    }
+
+    /// Whether somebody asked for a try of this delivery between these times.
+    #[must_use]
+    pub fn asked_for(&self, subscription: &Subscription, event: EventId, from: Timestamp, to: Timestamp) -> bool {
+        self.history.manual.iter().any(|it| it.subscription == subscription.id && it.event == event && from <= it.at && it.at <= to)
+    }
+}
+
+/// `https://acme.example/7/2`: 7.
+#[must_use]
+pub fn record_of(url: &str) -> Option<usize> {
+    url.split('/').nth(3)?.parse().ok()
+}
+
+/// The whole log.
+#[must_use]
+pub fn log(memory: &MemoryStore) -> Vec<Arc<Event>> {
+    let slice = Slice { events_max: usize::MAX, bytes_max: usize::MAX };
+    at_once(memory.events_after(&Scope::All, 0, slice)).unwrap_or_default()
+}
+
+/// Rows of all resources that the store or the log knows.
+#[must_use]
+pub fn rows(memory: &MemoryStore, log: &[Arc<Event>]) -> Vec<ResourceRow> {
+    let mut out = BTreeMap::new();
+    for event in log {
+        if let Some(of) = &event.of
+            && let Ok(Some(row)) = at_once(memory.resource(&event.tenant, &of.type_name, &of.id))
+        {
+            out.insert((event.tenant.clone(), of.id.clone()), row);
+        }
+    }
+    let Ok(type_name) = TypeName::parse("order") else { return Vec::new() };
+    let tenants: Vec<TenantId> = at_once(memory.tenants()).unwrap_or_default().into_iter().map(|it| it.id).collect();
+    for tenant in tenants {
+        let query = ResourceQuery { tenant, type_name: type_name.clone(), equal: Vec::new(), after: None, limit: usize::MAX };
+        for row in at_once(memory.resources(query)).unwrap_or_default() {
+            out.insert((row.resource.tenant.clone(), row.resource.id.clone()), row);
+        }
+    }
+    out.into_values().collect()
+}
+
+fn readers(memory: &MemoryStore) -> Vec<Reader> {
+    let all = at_once(memory.subscriptions()).unwrap_or_default();
+    let read = |subscription: Subscription| {
+        let state = at_once(memory.reader(subscription.no)).ok().flatten()?;
+        let tried = at_once(memory.attempt_summaries(subscription.no, 0, Place::MAX - 1)).unwrap_or_default();
+        let delivered = tried.iter().filter(|it| it.succeeded_in == Some(subscription.generation)).map(|it| it.place).collect();
+        Some(Reader { subscription, state, delivered })
+    };
+    all.into_iter().filter_map(read).collect()
+}
+
+/// What the store holds now.
+#[must_use]
+pub fn snapshot(memory: &MemoryStore, at: Timestamp) -> Snapshot {
+    Snapshot { at, log: log(memory), readers: readers(memory) }
+}
+
+/// What is still to be done, if anything.
+#[must_use]
+pub fn left_to_do(memory: &MemoryStore) -> Option<String> {
+    if let Ok(Some(at)) = at_once(memory.next_timer()) {
+        return Some(format!("a status timeout at {at}"));
+    }
+    let log = log(memory);
+    for reader in readers(memory) {
+        let (subscription, state) = (&reader.subscription, &reader.state);
+        if subscription.state != State::Active {
+            continue;
+        }
+        if let Some(it) = state.exceptions.iter().find(|it| !matches!(it.state, ExceptionState::Parked { .. })) {
+            return Some(format!("{}: {:?}", subscription.id, it));
+        }
+        for event in reader.owed(&log) {
+            let place = event.place(&subscription.scope);
+            let done =
+                reader.delivered.contains(&place) || reader.skipped(place) > 0 || state.exceptions.iter().any(|it| it.place == place);
+            if place > state.cursor && !done {
+                return Some(format!("{}: {} at {place} is owed, the cursor is at {}", subscription.id, event.id, state.cursor));
+            }
+        }
+    }
+    None
+}

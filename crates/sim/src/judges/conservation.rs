@@ -1,0 +1,30 @@
+//! P11: at or below the cursor each matching event has exactly one of a success,
+//! an exception, a skipped range; above it at most one. After every crash, too.
+
+use crate::evidence::Evidence;
+use std::collections::BTreeSet;
+
+/// See the module.
+pub(super) fn judge(it: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for snapshot in &it.snapshots {
+        for reader in &snapshot.readers {
+            let (subscription, cursor) = (&reader.subscription, reader.state.cursor);
+            let exceptions: BTreeSet<_> = reader.state.exceptions.iter().map(|it| it.place).collect();
+            for event in reader.owed(&snapshot.log) {
+                let place = event.place(&subscription.scope);
+                let success = usize::from(reader.delivered.contains(&place));
+                let exception = usize::from(exceptions.contains(&place));
+                let skipped = reader.skipped(place);
+                let all = success + exception + skipped;
+                if all > 1 || (all == 0 && place <= cursor) {
+                    wrong.push(format!(
+                        "at {}: {} has {success} successes, {exception} exceptions and {skipped} skipped ranges for {} at {place}, its cursor is at {cursor}",
+                        snapshot.at, subscription.id, event.id
+                    ));
+                }
+            }
+        }
+    }
+    wrong
+}

@@ -1,0 +1,50 @@
+//! No try before it is due: not sooner than a second, than `Retry-After`, than what was stored; unless somebody asked.
+
+use crate::{
+    evidence::{Evidence, record_of},
+    history::End,
+};
+use core::time::Duration;
+use ringback_model::{delivery::ExceptionState, limits};
+use std::collections::BTreeMap;
+
+/// See the module.
+pub(super) fn judge(it: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let tries = it.tries_of();
+    let mut records = BTreeMap::new();
+    for subscription in it.subscriptions.values() {
+        if let Some(record) = record_of(&subscription.push.url) {
+            records.insert(record, subscription);
+        }
+    }
+    for ((record, event), tries) in &tries {
+        let Some(subscription) = records.get(record) else { continue };
+        for pair in tries.windows(2) {
+            let (first, second) = (pair[0], pair[1]);
+            let Some(ended) = first.ended.filter(|_| first.life == second.life && first.end != End::Unroutable) else { continue };
+            let asked = first.retry_after.map_or(Duration::ZERO, Duration::from_secs).min(limits::RETRY_AFTER_MAX);
+            let wait = asked.max(Duration::from_secs(1));
+            if second.started < ended + wait && !it.asked_for(subscription, *event, first.started, second.started) {
+                wrong.push(format!(
+                    "{}: {event} was tried at {} and again at {}, {wait:?} were due",
+                    subscription.id, ended, second.started
+                ));
+            }
+        }
+    }
+    for (at, settlement) in &it.settlements {
+        let Some(subscription) = it.subscriptions.get(&settlement.subscription) else { continue };
+        let Some(record) = record_of(&subscription.push.url) else { continue };
+        for exception in &settlement.exceptions {
+            let ExceptionState::Retrying { due_at } = exception.state else { continue };
+            let early = tries.get(&(record, exception.event)).into_iter().flatten();
+            for early in early.filter(|it| *at < it.started && it.started < due_at) {
+                if !it.asked_for(subscription, exception.event, *at - Duration::from_secs(10), early.started) {
+                    wrong.push(format!("{}: {} is due at {due_at} and was tried at {}", subscription.id, exception.event, early.started));
+                }
+            }
+        }
+    }
+    wrong
+}

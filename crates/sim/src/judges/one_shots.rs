@@ -1,0 +1,49 @@
+//! A one-shot calls about one event, and is done when it has called or never can.
+
+use crate::evidence::{Evidence, awaited, record_of};
+use ringback_model::{StatusName, subscription::State};
+use std::collections::BTreeSet;
+
+/// Whether an order in `from` can still get to one of `targets`.
+fn reachable(from: &str, targets: &[StatusName]) -> bool {
+    let all: &[&str] = match from {
+        "created" => &["created", "paid", "shipped", "returned", "expired"],
+        "paid" => &["paid", "shipped", "returned"],
+        "shipped" | "returned" => &["shipped", "returned"],
+        _ => &["expired"],
+    };
+    targets.iter().any(|it| all.contains(&it.as_str()))
+}
+
+/// See the module.
+pub(super) fn judge(it: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for subscription in it.subscriptions.values() {
+        let (Some(until), Some(record)) = (&subscription.until, record_of(&subscription.push.url)) else { continue };
+        let called: BTreeSet<_> = it.tries.iter().filter(|it| record_of(&it.url) == Some(record)).map(|it| it.event).collect();
+        if called.len() > 1 {
+            wrong.push(format!("{} called about {} events: {called:?}", subscription.id, called.len()));
+        }
+        let Some(reader) = it.readers().iter().find(|it| it.subscription.no == subscription.no) else { continue };
+        let from = subscription.revisions.first().map_or(0, |it| it.from);
+        let owed = reader.owed(&it.log).into_iter().any(|event| reader.skipped(event.place(&subscription.scope)) == 0);
+        let wanted = awaited(until);
+        let never = it.log.iter().any(|event| {
+            let ours = event.tenant == subscription.tenant && event.subject == subscription.subject && event.sequence > from;
+            let Some(of) = event.of.as_ref().filter(|_| ours && reader.skipped(event.sequence) == 0) else { return false };
+            of.deleted || of.entered.as_ref().is_some_and(|it| !reachable(it.as_str(), &wanted))
+        });
+        let state = reader.subscription.state;
+        if (owed || never) && state != State::Done {
+            wrong.push(format!(
+                "{} is {state:?} although {}",
+                subscription.id,
+                if owed { "its status came" } else { "its status can't come" }
+            ));
+        }
+        if !owed && !never && state == State::Done {
+            wrong.push(format!("{} is done and its status may still come", subscription.id));
+        }
+    }
+    wrong
+}

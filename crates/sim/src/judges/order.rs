@@ -1,0 +1,53 @@
+//! P5: where order is asked for, an event of a subject starts only when all earlier ones are over.
+
+use crate::{
+    evidence::{Evidence, record_of, wants},
+    history::End,
+};
+use ringback_model::subscription::Order;
+use std::collections::BTreeMap;
+
+/// See the module.
+pub(super) fn judge(it: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let tries = it.tries_of();
+    for subscription in it.subscriptions.values().filter(|it| it.revisions.iter().all(|it| it.order == Order::Subject)) {
+        let Some(record) = record_of(&subscription.push.url) else { continue };
+        let skips = it.skipped.get(&subscription.no).map_or(&[][..], Vec::as_slice);
+        let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for event in it.log.iter().filter(|it| wants(subscription, it)) {
+            if let Some(subject) = &event.subject {
+                lines.entry(subject).or_default().push(event);
+            }
+        }
+        for line in lines.values() {
+            for (at, later) in line.iter().enumerate() {
+                let starts = tries.get(&(record, later.id)).map_or(&[][..], Vec::as_slice);
+                for earlier in &line[..at] {
+                    let before = tries.get(&(record, earlier.id)).map_or(&[][..], Vec::as_slice);
+                    let place = earlier.place(&subscription.scope);
+                    let skipped = skips.iter().any(|it| it.from < place && place <= it.to);
+                    for start in starts {
+                        let over = |end: &&&crate::history::Try| end.ended.is_some_and(|at| at <= start.started);
+                        let delivered = before.iter().filter(over).any(|it| matches!(it.end, End::Answered(200..=299)));
+                        let spent = before.iter().filter(over).filter(|it| !matches!(it.end, End::Unroutable | End::Cut)).count();
+                        let parked = spent > subscription.push.delays.len();
+                        if !delivered && !parked && !skipped {
+                            wrong.push(format!(
+                                "{}: {} started at {} before {} was over",
+                                subscription.id, later.id, start.started, earlier.id
+                            ));
+                        }
+                        let beside = |it: &&&crate::history::Try| {
+                            it.life == start.life && it.started <= start.started && it.ended.is_none_or(|at| at > start.started)
+                        };
+                        if before.iter().any(|it| beside(&it)) {
+                            wrong.push(format!("{}: {} and {} were in flight together", subscription.id, earlier.id, later.id));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    wrong
+}

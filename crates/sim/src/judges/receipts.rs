@@ -1,0 +1,83 @@
+//! P4, P8: what endpoints got is signed, byte-identical, durable and owed; and
+//! what counts as delivered was got.
+
+use crate::{
+    evidence::{Evidence, record_of, wants},
+    history::End,
+};
+use ringback_model::event::payload;
+use ringback_signature::{Headers, Secret, verify};
+use std::collections::BTreeSet;
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+}
+
+/// Every request that arrived.
+pub(super) fn judge(it: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for one in it.tries.iter().filter(|it| it.arrived) {
+        let name = format!("{} at {}", one.event, one.url);
+        let Some((made, subscription)) = record_of(&one.url).and_then(|no| Some((it.subscribed.get(no)?, it.subscription(no)?))) else {
+            wrong.push(format!("{name}: nobody subscribed there"));
+            continue;
+        };
+        let Some(event) = it.event(one.event) else {
+            wrong.push(format!("{name}: it is not in the log"));
+            continue;
+        };
+        if it.durable_at.get(&event.seq).is_none_or(|at| *at > one.started) {
+            wrong.push(format!("{name}: sent before it was durable"));
+        }
+        // A crash forgets what was read above the cursor, and an edit after it is for that, too:
+        // a try is right under any form of the subscription that was stored when it began.
+        let versions = it.versions.get(&subscription.no).map_or(&[][..], Vec::as_slice);
+        let mut forms = versions.iter().filter(|(at, it)| *at <= one.started && wants(it, event)).peekable();
+        if forms.peek().is_none() {
+            wrong.push(format!("{name}: it is not owed"));
+            continue;
+        }
+        let place = event.place(&subscription.scope);
+        let mut bodies = forms.filter_map(|(_, it)| it.revision_at(place)).map(|it| payload(event, it.payload, &it.public_url));
+        if !bodies.any(|it| it == one.body) {
+            wrong.push(format!("{name}: the body is not what a revision makes of it"));
+        }
+        // Without its secret, whoever made it never heard that it was made.
+        let secret = made.secret.as_deref().and_then(|it| Secret::parse(it).ok());
+        let headers = Headers {
+            id: header(&one.headers, "webhook-id"),
+            timestamp: header(&one.headers, "webhook-timestamp"),
+            signature: header(&one.headers, "webhook-signature"),
+        };
+        if let Some(secret) = secret
+            && let Err(why) = verify(headers, &one.body, &[&secret], one.started.as_secs(), 5)
+        {
+            wrong.push(format!("{name}: {why}"));
+        }
+    }
+    wrong
+}
+
+/// Every obligation that is over was taken by its endpoint, unless it is parked or skipped.
+pub(super) fn obligations(it: &Evidence) -> Vec<String> {
+    let taken: BTreeSet<_> = it
+        .tries
+        .iter()
+        .filter(|it| it.taken && matches!(it.end, End::Answered(200..=299)))
+        .filter_map(|it| Some((record_of(&it.url)?, it.event)))
+        .collect();
+    let mut wrong = Vec::new();
+    for reader in it.readers() {
+        let Some(record) = record_of(&reader.subscription.push.url) else { continue };
+        let exceptions: BTreeSet<_> = reader.state.exceptions.iter().map(|it| it.place).collect();
+        for event in reader.owed(&it.log) {
+            let place = event.place(&reader.subscription.scope);
+            let excused = reader.skipped(place) > 0 || exceptions.contains(&place);
+            let over = place <= reader.state.cursor || reader.delivered.contains(&place);
+            if over && !excused && !taken.contains(&(record, event.id)) {
+                wrong.push(format!("{} counts as delivered to {} and never was", event.id, reader.subscription.id));
+            }
+        }
+    }
+    wrong
+}

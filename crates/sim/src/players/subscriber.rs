@@ -1,0 +1,271 @@
+//! Keeps a few push subscriptions: makes, edits, pauses, resumes and deletes them.
+
+use super::{Keyed, Life, Player, Stage, Told};
+use crate::{chance::Chance, history::Subscribed};
+use async_trait::async_trait;
+use ringback_model::{
+    StatusName, Subject, SubscriptionId, TenantId,
+    event::PayloadForm,
+    subscription::{Order, State, TypePattern, Until},
+};
+use ringback_service::{Ctx, IfMatch, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionWritten};
+use ringback_signature::Secret;
+
+#[derive(Debug)]
+struct Own {
+    record: usize,
+    id: SubscriptionId,
+    urls: u64,
+}
+
+#[derive(Debug)]
+struct Creation {
+    record: usize,
+    new: NewSubscription,
+    keyed: Option<Keyed>,
+    tries: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Subscriber {
+    name: String,
+    tenant: TenantId,
+    all: bool,
+    chance: Chance,
+    no: u64,
+    own: Vec<Own>,
+    outstanding: Option<Creation>,
+}
+
+fn render(it: &SubscriptionWritten) -> Vec<u8> {
+    format!("{} {}", it.view.subscription.id, it.secret.as_deref().unwrap_or_default()).into_bytes()
+}
+
+impl Subscriber {
+    /// Number `no` of `tenant`; with `all`, an operator who reads everybody's events.
+    #[must_use]
+    pub fn new(seed: u64, tenant: &TenantId, all: bool, no: u64) -> Self {
+        let name = if all { format!("subscriber */{no}") } else { format!("subscriber {tenant}/{no}") };
+        let chance = Chance::new(seed, &name);
+        Self { chance, name, tenant: tenant.clone(), all, no: 0, own: Vec::new(), outstanding: None }
+    }
+
+    fn ctx(&self, life: &Life) -> Ctx {
+        if self.all { life.star() } else { life.tenant(&self.tenant) }
+    }
+
+    fn url(&self, record: usize, urls: u64) -> String {
+        let host = if self.all { "star" } else { self.tenant.as_str() };
+        format!("https://{host}.example/{record}/{urls}")
+    }
+
+    fn types(&self) -> Vec<TypePattern> {
+        let all = *self.chance.pick(&[&[][..], &["a.*"], &["order.*"], &["a.made", "c"], &["b.*", "order.shipped"]]);
+        all.iter().map(|it| TypePattern::parse(it).expect("a pattern")).collect()
+    }
+
+    fn new_creation(&mut self, life: &Life) -> Creation {
+        self.no += 1;
+        let chance = &self.chance;
+        let keyed = chance.per_mille(600).then(|| Keyed::new(&self.name, self.no));
+        // Without a key to repeat the request with, a secret that was made for us might never be told.
+        let secret = (keyed.is_none() || chance.per_mille(500)).then(|| Secret::generate(chance.bytes()).format());
+        let one_shot = !self.all && chance.per_mille(200);
+        let status = |it: &str| StatusName::parse(it).expect("a status");
+        let until = one_shot.then(|| {
+            chance
+                .pick(&[Until::Done, Until::Statuses(vec![status("shipped")]), Until::Statuses(vec![status("paid"), status("returned")])])
+                .clone()
+        });
+        let subject = if one_shot {
+            Some(format!("/order/o{}", chance.below(life.shared.swarm.orders)))
+        } else {
+            chance.per_mille(100).then(|| "/thing/1".to_owned())
+        };
+        let concurrency_max = u32::try_from(chance.between(1, 4)).unwrap_or(1);
+        let record = life.shared.journal.with(|it| {
+            it.subscribed.push(Subscribed {
+                tenant: self.tenant.clone(),
+                all: self.all,
+                secret: secret.clone(),
+                id: None,
+                concurrency_max: concurrency_max as usize,
+                deleted: false,
+            });
+            it.subscribed.len() - 1
+        });
+        let delays = (0..chance.between(1, 4)).map(|_| *chance.pick(&[1, 2, 5, 20, 70])).collect();
+        let new = NewSubscription {
+            description: String::new(),
+            metadata: Default::default(),
+            types: if one_shot { Vec::new() } else { self.types() },
+            strict: false,
+            subject: subject.map(|it| Subject::parse(&it).expect("a subject")),
+            until,
+            from: chance.pick(&["now", "now", "start"]).to_string(),
+            payload: *chance.pick(&[PayloadForm::Full, PayloadForm::Thin]),
+            order: *chance.pick(&[Order::None, Order::Subject]),
+            push: NewPush {
+                url: self.url(record, 0),
+                secret,
+                headers: vec![("x-canary".into(), format!("canary-{}-", if self.all { "star" } else { self.tenant.as_str() }))],
+                timeout_ms: *chance.pick(&[1_000, 3_000, 20_000]),
+                concurrency_max,
+                delays,
+            },
+            all_tenants: self.all,
+        };
+        Creation { record, new, keyed, tries: 0 }
+    }
+
+    async fn create(&mut self, life: &Life) {
+        let ctx = self.ctx(life);
+        let Some(it) = &mut self.outstanding else { return };
+        if it.tries > 0 && it.keyed.is_none() {
+            self.outstanding = None;
+            return;
+        }
+        it.tries += 1;
+        let (record, new, keyed) = (it.record, it.new.clone(), it.keyed);
+        let told = life.write(&self.chance, &ctx, keyed, render, |write| life.service.create_subscription(&ctx, new, write)).await;
+        let (id, secret) = match told {
+            Told::First(it) => (it.view.subscription.id.to_string(), it.secret),
+            Told::Again(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let (id, secret) = text.split_once(' ').unwrap_or((text.as_str(), ""));
+                (id.to_owned(), Some(secret.to_owned()))
+            }
+            Told::Refused => {
+                self.outstanding = None;
+                return;
+            }
+            Told::Later | Told::Unknown => {
+                life.sleep(self.chance.duration(10, 900)).await;
+                return;
+            }
+        };
+        life.say(format_args!("{}: {id} is number {record}", self.name));
+        let id = SubscriptionId::parse(&id).expect("an id");
+        life.shared.journal.with(|it| {
+            let it = &mut it.subscribed[record];
+            it.id = Some(id.clone());
+            it.secret = secret.or_else(|| it.secret.take());
+        });
+        self.own.push(Own { record, id, urls: 0 });
+        self.outstanding = None;
+    }
+
+    async fn edit(&mut self, life: &Life) {
+        let ctx = self.ctx(life);
+        let chance = &self.chance;
+        let at = usize::try_from(chance.below(self.own.len() as u64)).unwrap_or(0);
+        let (id, record) = (self.own[at].id.clone(), self.own[at].record);
+        let service = &life.service;
+        let render = |_: &SubscriptionWritten| Vec::new();
+        let (what, told) = match chance.below(100) {
+            0..=34 => {
+                let mut patch = SubscriptionPatch::default();
+                match chance.below(6) {
+                    0 => patch.types = Some(self.types()),
+                    1 => patch.payload = Some(*chance.pick(&[PayloadForm::Full, PayloadForm::Thin])),
+                    2 => patch.order = Some(*chance.pick(&[Order::None, Order::Subject])),
+                    3 => {
+                        self.own[at].urls += 1;
+                        patch.url = Some(self.url(record, self.own[at].urls));
+                    }
+                    4 => {
+                        let most = u32::try_from(chance.between(1, 6)).unwrap_or(1);
+                        life.shared.journal.with(|it| {
+                            let it = &mut it.subscribed[record];
+                            it.concurrency_max = it.concurrency_max.max(most as usize);
+                        });
+                        patch.concurrency_max = Some(most);
+                    }
+                    _ => patch.description = Some(format!("edit {}", chance.below(100))),
+                }
+                (
+                    "edited",
+                    life.write(chance, &ctx, None, render, |write| service.patch_subscription(&ctx, &id, patch, IfMatch::None, write))
+                        .await,
+                )
+            }
+            35..=59 => ("paused", life.write(chance, &ctx, None, render, |write| service.pause(&ctx, &id, write)).await),
+            60..=77 => {
+                ("resumed", life.write(chance, &ctx, None, render, |write| service.resume(&ctx, &id, ResumeFrom::Cursor, write)).await)
+            }
+            78..=92 => (
+                "resumed from now",
+                life.write(chance, &ctx, None, render, |write| service.resume(&ctx, &id, ResumeFrom::Now, write)).await,
+            ),
+            _ => {
+                life.shared.journal.with(|it| it.subscribed[record].deleted = true);
+                let told =
+                    life.write(chance, &ctx, None, render, |write| service.delete_subscription(&ctx, &id, IfMatch::None, write)).await;
+                if matches!(told, Told::First(_)) {
+                    self.own.remove(at);
+                }
+                ("deleted", told)
+            }
+        };
+        if matches!(told, Told::First(_)) {
+            life.say(format_args!("{}: {id} {what}", self.name));
+        }
+    }
+
+    /// Lets everything go on that waits for somebody; whether all does.
+    async fn resume_all(&mut self, life: &Life) -> bool {
+        let ctx = self.ctx(life);
+        let Ok(page) = life.service.subscriptions(&ctx, 1_000, None).await else { return false };
+        for view in page.items {
+            let id = &view.subscription.id;
+            if matches!(view.subscription.state, State::Paused | State::Suspended) {
+                let told = life
+                    .write(&self.chance, &ctx, None, |_| Vec::new(), |write| life.service.resume(&ctx, id, ResumeFrom::Cursor, write))
+                    .await;
+                let resumed = matches!(told, Told::First(_));
+                life.say(format_args!("{}: {id} resumed at last: {resumed}", self.name));
+                if !resumed {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+#[async_trait]
+impl Player for Subscriber {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn play(&mut self, life: &Life) {
+        loop {
+            if self.outstanding.is_some() {
+                self.create(life).await;
+                continue;
+            }
+            if life.stage() != Stage::Faulty {
+                break;
+            }
+            let wanted = usize::try_from(life.shared.swarm.subscriptions).unwrap_or(1);
+            if self.own.len() < wanted || self.chance.per_mille(20) {
+                self.outstanding = Some(self.new_creation(life));
+                life.sleep(self.chance.duration(0, 3_000)).await;
+            } else {
+                // Now and then right after something else: readers may still be catching up.
+                if self.chance.per_mille(600) {
+                    life.pause(&self.chance).await;
+                    life.sleep(self.chance.duration(500, 15_000)).await;
+                } else {
+                    life.sleep(self.chance.duration(0, 20)).await;
+                }
+                self.edit(life).await;
+            }
+        }
+        while !self.resume_all(life).await {
+            life.sleep(self.chance.duration(100, 2_000)).await;
+        }
+    }
+}

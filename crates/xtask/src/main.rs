@@ -1,0 +1,96 @@
+//! Chores of this repository, by `cargo xtask`.
+//!
+//! `cargo xtask proof` runs the suites that look for what nobody thought of, with
+//! as many seeds and kills as it is told: the same tests that `cargo test` runs in
+//! short, so that there is no second way to prove anything. Nothing is decided
+//! here; `docs/testing.md` says what the suites do.
+#![forbid(unsafe_code)]
+
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "usage: cargo xtask proof [--seeds N] [--kills N]    (300 seeds and 200 kills if nothing is said)";
+
+/// One suite: what it is called, how `cargo test` is asked for it, and how its counts are recognised.
+struct Suite {
+    name: &'static str,
+    test: &'static [&'static str],
+    variable: &'static str,
+    count: u32,
+    tells: &'static [&'static str],
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some([seeds, kills]) = proof(&words) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let suites = [
+        Suite {
+            name: "simulation",
+            test: &["--package", "ringback-sim"],
+            variable: "RINGBACK_SIM_SEEDS",
+            count: seeds,
+            tells: &[" seeds: "],
+        },
+        Suite {
+            name: "kill points",
+            test: &["--package", "ringback", "--test", "kill_points"],
+            variable: "RINGBACK_KILLS",
+            count: kills,
+            tells: &["kill points: ", "I/O errors: ", "full disk: ", "skipped: "],
+        },
+    ];
+    // All of them run, also after one that failed.
+    let failed = suites.iter().filter(|it| !run(it)).count();
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Seeds and kills; `None` when the words can't be understood.
+fn proof(words: &[String]) -> Option<[u32; 2]> {
+    let mut counts = [300, 200];
+    let [verb, options @ ..] = words else { return None };
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let at = ["--seeds", "--kills"].iter().position(|it| it == option)?;
+        *counts.get_mut(at)? = options.next()?.parse().ok()?;
+    }
+    (verb == "proof").then_some(counts)
+}
+
+/// Runs one suite and prints one line, or everything if it fails.
+fn run(suite: &Suite) -> bool {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.arg("test").args(suite.test).args(["--", "--nocapture"]).env(suite.variable, suite.count.to_string());
+    let out = match command.output() {
+        Ok(it) => it,
+        Err(why) => {
+            println!("{}: FAILED: cargo can't be run: {why}", suite.name);
+            return false;
+        }
+    };
+    let text = [out.stdout, out.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    if !out.status.success() {
+        println!("{}\n{}: FAILED with {} asked for", text.join("\n"), suite.name, suite.count);
+        return false;
+    }
+    let told: Vec<&str> = text.iter().flat_map(|it| it.lines()).filter(|line| suite.tells.iter().any(|it| line.contains(it))).collect();
+    println!("{}: ok, {} asked for: {}", suite.name, suite.count, told.join("; "));
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_counts() {
+        let proof = |it: &str| proof(&it.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>());
+        assert_eq!(proof("proof"), Some([300, 200]));
+        assert_eq!(proof("proof --kills 5000"), Some([300, 5000]));
+        assert_eq!(proof("proof --seeds 7 --kills 0"), Some([7, 0]));
+        for bad in ["", "prove", "proof --seeds", "proof --seeds x", "proof --seeds -1", "proof 7", "--seeds 7 proof"] {
+            assert_eq!(proof(bad), None, "{bad}");
+        }
+    }
+}
