@@ -65,6 +65,14 @@ impl Term {
             return self.operands.first() == Some(&Operand::Boolean(found.is_some()));
         }
         let Some(found) = found else { return false };
+        if let (Op::Prefix | Op::NotPrefix, Some(Operand::Text(prefix))) = (self.op, self.operands.first()) {
+            let text = match found {
+                Found::Value(Value::String(it)) => Some(it.as_str()),
+                Found::Text(it) => Some(it),
+                _ => None,
+            };
+            return text.is_some_and(|it| it.starts_with(prefix.as_str())) == (self.op == Op::Prefix);
+        }
         let compared = self.operands.first().and_then(|it| compare(found, it));
         match self.op {
             Op::Eq => compared == Some(Ordering::Equal),
@@ -74,7 +82,7 @@ impl Term {
             Op::Lt => compared == Some(Ordering::Less),
             Op::Lte => matches!(compared, Some(Ordering::Less | Ordering::Equal)),
             Op::In => self.operands.iter().any(|it| compare(found, it) == Some(Ordering::Equal)),
-            Op::Exists => false,
+            Op::Exists | Op::Prefix | Op::NotPrefix => false,
         }
     }
 }

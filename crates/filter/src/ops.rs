@@ -19,10 +19,14 @@ pub enum Op {
     In,
     /// There (`true`) or missing (`false`).
     Exists,
+    /// Begins with; written `= "text*"` in an expression.
+    Prefix,
+    /// There, and does not begin with; written `!= "text*"`.
+    NotPrefix,
 }
 
 impl Op {
-    /// All operators there are.
+    /// All operators that a query parameter may have.
     pub const ALL: [Self; 8] = [Self::Eq, Self::Ne, Self::Gt, Self::Gte, Self::Lt, Self::Lte, Self::In, Self::Exists];
 
     /// As it is written.
@@ -37,6 +41,8 @@ impl Op {
             Self::Lte => "lte",
             Self::In => "in",
             Self::Exists => "exists",
+            Self::Prefix => "= \"…*\"",
+            Self::NotPrefix => "!= \"…*\"",
         }
     }
 

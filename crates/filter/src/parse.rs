@@ -82,7 +82,7 @@ pub fn term(path: Vec<String>, op: Op, kind: Kind, text: &str) -> Result<Term, P
     Ok(Term { path, op, operands })
 }
 
-fn operand(kind: Kind, text: &str) -> Result<Operand, ParseError> {
+pub(crate) fn operand(kind: Kind, text: &str) -> Result<Operand, ParseError> {
     let unfit = |wanted| ParseError::Unfit { text: text.chars().take(60).collect(), wanted };
     match kind {
         Kind::Text => Ok(Operand::Text(text.to_string())),
