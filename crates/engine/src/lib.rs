@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod delivery_state;
+pub mod event_filter;
 pub mod expr;
 pub mod idempotency;
 pub mod json;

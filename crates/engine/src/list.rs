@@ -1,4 +1,5 @@
-//! The conditions of a list: `?status=completed&amount[gte]=1000`.
+//! The conditions of a list: `?status=completed&amount[gte]=1000`, or
+//! `?filter=status = "completed" AND amount >= 1000`.
 //!
 //! Reads them by what the type declares, says which of them a declared index
 //! serves, and judges resources. An index narrows what the store looks at; what
@@ -10,9 +11,10 @@
 use crate::{
     schema::{self, Declared},
     suggest,
+    tokens::{Binding, binding},
     types::CompiledType,
 };
-use ringback_filter::{Fields, Found, Kind, Num, Op, Operand, walk};
+use ringback_filter::{Fields, FilterError, Found, Kind, Num, Op, Operand, Schema, parse_expression, walk};
 use ringback_model::{
     limits,
     names::excerpt,
@@ -21,48 +23,104 @@ use ringback_model::{
 };
 use serde_json::Value;
 
-pub use ringback_filter::Term;
+pub use ringback_filter::{Expr, Term};
 
 /// Parameters of lists that mean something else: a field of such a name can't
 /// be asked for as a parameter.
 pub const RESERVED: [&str; 9] = ["after", "fields", "filter", "limit", "min_position", "sort", "ticket", "wait", "watch"];
 
-/// A query parameter that is refused.
+/// Why the conditions of a list are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListProblem {
-    /// As it was sent.
-    pub parameter: String,
-    /// The public code: `bad-parameter`.
-    pub code: &'static str,
-    /// What is wrong, and what would be right.
-    pub detail: String,
+pub enum ListProblem {
+    /// A query parameter that names no field, or whose text does not fit.
+    Parameter {
+        /// As it was sent.
+        parameter: String,
+        /// What is wrong, and what would be right.
+        detail: String,
+    },
+    /// The parameter `filter`.
+    Filter(FilterError),
 }
 
-/// Reads the conditions. `params` are the parameters that are left when the
-/// route has taken its own (`limit`, `after` …), percent-decoded.
+/// Reads the conditions: `filter`, and `params`, the parameters that are left when
+/// the route has taken its own (`limit`, `after` …). All are percent-decoded.
 ///
 /// # Errors
 /// The first one that names no declared field or operator, or whose text does
 /// not fit; also when there are more than `FILTER_TERMS_MAX`.
-pub fn terms(ty: &CompiledType, params: &[(String, String)]) -> Result<Vec<Term>, ListProblem> {
+pub fn conditions(ty: &CompiledType, filter: Option<&str>, params: &[(String, String)]) -> Result<Expr, ListProblem> {
     let mut out = Vec::new();
     for (parameter, text) in params {
-        let problem = |detail: String| ListProblem { parameter: excerpt(parameter, 100), code: "bad-parameter", detail };
+        let problem = |detail: String| ListProblem::Parameter { parameter: excerpt(parameter, 100), detail };
         if out.len() >= limits::FILTER_TERMS_MAX {
             return Err(problem(format!("a list takes at most {} conditions", limits::FILTER_TERMS_MAX)));
         }
         let (path, op) = ringback_filter::split(parameter).map_err(|it| problem(it.to_string()))?;
         let kind = kind(&ty.decl, &path).map_err(&problem)?;
-        out.push(ringback_filter::term(path, op, kind, text).map_err(|it| problem(it.to_string()))?);
+        out.push(Expr::Term(ringback_filter::term(path, op, kind, text).map_err(|it| problem(it.to_string()))?));
     }
-    Ok(out)
+    let asked = match filter {
+        None => Expr::everything(),
+        Some(text) => filter_of(&ty.decl, text).map_err(ListProblem::Filter)?,
+    };
+    Ok(asked.and(Expr::All(out)))
+}
+
+/// Reads a filter on resources of this type.
+///
+/// # Errors
+/// As the language's, and for members that the type does not have.
+pub fn filter_of(decl: &TypeDecl, text: &str) -> Result<Expr, FilterError> {
+    parse_expression(text)?.check(&ResourceSchema(decl))
+}
+
+/// What a position is bound to that a list or watch of this type made under these
+/// conditions: another filter would miss what this one left out. `None` for all of them.
+#[must_use]
+pub fn watch_binding(decl: &TypeDecl, conditions: &Expr) -> Option<Binding> {
+    (!conditions.is_everything()).then(|| binding(&["watch", decl.name.as_str(), &spelled(conditions)]))
+}
+
+/// The conditions as text, the same in whichever order they were asked.
+#[must_use]
+pub fn spelled(conditions: &Expr) -> String {
+    match conditions {
+        Expr::All(all) => {
+            let mut parts: Vec<String> = all.iter().map(ToString::to_string).collect();
+            parts.sort();
+            parts.join(" AND ")
+        }
+        one => one.to_string(),
+    }
+}
+
+/// What the members of a type's resources hold.
+struct ResourceSchema<'a>(&'a TypeDecl);
+
+impl Schema for ResourceSchema<'_> {
+    fn kind(&self, path: &[String]) -> Result<Kind, String> {
+        match path {
+            // As parameters these names mean something else; in a filter nothing can be mistaken.
+            [name] if RESERVED.contains(&name.as_str()) => declared_kind(self.0, path),
+            _ => kind(self.0, path),
+        }
+    }
 }
 
 /// What kind of value a member holds.
-fn kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
+pub(crate) fn kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     match names.as_slice() {
-        [name] if RESERVED.contains(name) => return Err(format!("`{name}` can't be asked for here")),
+        [name] if RESERVED.contains(name) => return Err(format!("`{name}` can't be asked for here; use `filter`")),
+        _ => {}
+    }
+    declared_kind(decl, path)
+}
+
+fn declared_kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    match names.as_slice() {
         ["version"] => return Ok(Kind::Integer),
         ["created_at" | "updated_at"] => return Ok(Kind::Instant),
         [name] if IMPLICIT.contains(name) => return Ok(Kind::Text),
@@ -87,12 +145,12 @@ pub struct Plan {
     pub equal: Vec<(String, Value)>,
 }
 
-/// What of `terms` a declared index serves: of the indexes whose members
+/// What of the conditions a declared index serves: of the indexes whose members
 /// (`created_at` at the end apart) are all asked to equal one value, the one
-/// with the most. All terms are still to be checked with `matches`.
+/// with the most. All conditions are still to be checked with `matches`.
 #[must_use]
-pub fn plan(decl: &TypeDecl, terms: &[Term]) -> Plan {
-    let bound: Vec<(String, Value)> = terms.iter().filter_map(equal).collect();
+pub fn plan(decl: &TypeDecl, conditions: &Expr) -> Plan {
+    let bound: Vec<(String, Value)> = conditions.conjuncts().filter_map(equal).collect();
     let mut best: Vec<(String, Value)> = Vec::new();
     for index in &decl.indexes {
         let fields = index.iter().filter(|it| *it != "created_at");
@@ -122,15 +180,15 @@ fn equal(term: &Term) -> Option<(String, Value)> {
     (name == "status" || !IMPLICIT.contains(&name.as_str())).then(|| (name.clone(), value))
 }
 
-/// The index that would serve `terms`, as it would stand in the type file:
+/// The index that would serve the conditions, as it would stand in the type file:
 /// `[customer, created_at]`. When no term asks for equality there is none, and
 /// the sentence says so.
 #[must_use]
-pub fn missing_index(decl: &TypeDecl, terms: &[Term]) -> String {
+pub fn missing_index(decl: &TypeDecl, conditions: &Expr) -> String {
     let (_, fields_max) = limits::INDEXES_MAX;
-    let served = plan(decl, terms).equal;
+    let served = plan(decl, conditions).equal;
     let mut fields: Vec<String> = Vec::new();
-    for (name, _) in terms.iter().filter_map(equal) {
+    for (name, _) in conditions.conjuncts().filter_map(equal) {
         if !fields.contains(&name) && fields.len() + 1 < fields_max {
             fields.push(name);
         }
@@ -144,8 +202,8 @@ pub fn missing_index(decl: &TypeDecl, terms: &[Term]) -> String {
 
 /// Whether `resource` meets all conditions.
 #[must_use]
-pub fn matches(terms: &[Term], resource: &Resource) -> bool {
-    terms.iter().all(|it| it.matches(&Members(resource)))
+pub fn matches(conditions: &Expr, resource: &Resource) -> bool {
+    conditions.matches(&Members(resource))
 }
 
 /// A resource's members, the implicit ones included.

@@ -404,7 +404,10 @@ impl Reader {
                 None => return Err(FilterError::Syntax { at: began + 1, detail: "this `\"` is not closed".into() }),
                 Some('"') => return Ok(Literal { text, quoted: true, star }),
                 _ if star => {
-                    return Err(FilterError::Syntax { at: self.at - 1, detail: "`*` may only stand at the end; for a star itself write \\*".into() });
+                    return Err(FilterError::Syntax {
+                        at: self.at - 1,
+                        detail: "`*` may only stand at the end; for a star itself write \\*".into(),
+                    });
                 }
                 Some('*') => star = true,
                 Some('\\') => match self.chars.get(self.at) {

@@ -162,7 +162,7 @@ pub const ROUTES: &[Route] = &[
     probe("/livez", Op::Livez),
     probe("/readyz", Op::Readyz),
 
-    route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["limit", "after"]), List, Op::ResourceList),
+    route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "filter", "limit"]), List, Op::ResourceList),
     route(Post,   "{path}",                          ResourcesWrite,     Tenant,      NONE, Object,  Op::ResourceCreate),
     route(Get,    "{path}/{id}",                     ResourcesRead,      TenantOrAll, Params::Only(&["wait"]), Object, Op::ResourceGet),
     route(Patch,  "{path}/{id}",                     ResourcesWrite,     Tenant,      NONE, Object,  Op::ResourcePatch),

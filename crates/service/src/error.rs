@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use ringback_engine::{lifecycle::Refusal, list::ListProblem, type_check::TypeProblem};
+use ringback_filter::FilterError;
 use ringback_model::{EventId, EventType, ResourceId, SubscriptionId, TypeName, key, subscription::State};
 use ringback_ports::{
     sender::DestinationRefused,
@@ -88,6 +89,11 @@ pub enum Error {
         count: u64,
     },
     List(ListProblem),
+    /// A filter on events; `pointer` when it stands in a body, not in the query.
+    Filter {
+        pointer: Option<&'static str>,
+        error: FilterError,
+    },
     QueryTooExpensive {
         missing_index: String,
         scanned: usize,

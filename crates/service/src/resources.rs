@@ -8,7 +8,6 @@ use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, types::S
 use bytes::Bytes;
 use ringback_engine::{
     lifecycle::{self, Actor, Decided},
-    list,
     tokens::PageKey,
 };
 use ringback_model::{
@@ -17,13 +16,10 @@ use ringback_model::{
     ids, limits,
     resource::{Resource, Version},
 };
-use ringback_ports::store::{Change, ChangeSet, Committed, Expected, ResourceQuery, ResourceRow, Slice, Timer};
+use ringback_ports::store::{Change, ChangeSet, Committed, Expected, ResourceRow, Slice, Timer};
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::RwLockReadGuard;
-
-/// Rows of a list that are in memory at once: they may be large.
-const ROWS_AT_ONCE: usize = 256;
 
 /// The header If-Match, or If-None-Match, as versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -432,75 +428,6 @@ impl Service {
                 return Ok(None);
             }
         }
-    }
-
-    /// One page of a list: newest first.
-    ///
-    /// # Errors
-    /// `List` (a filter that does not fit), `QueryTooExpensive`, cursor errors.
-    pub async fn list_resources(
-        &self,
-        ctx: &Ctx,
-        ty: &ServedType,
-        params: &[(String, String)],
-        limit: usize,
-        after: Option<&str>,
-    ) -> Result<ResourcePage, Error> {
-        let tenant = ctx.tenant()?;
-        let decl = &ty.compiled.decl;
-        if !ctx.authority().covers(decl.access.read) {
-            return Ok(ResourcePage { rows: Vec::new(), next_cursor: None });
-        }
-        let terms = list::terms(&ty.compiled, params).map_err(Error::List)?;
-        let mut bound: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        bound.sort();
-        let mut route = vec![decl.path.as_str(), "list"];
-        route.extend(bound.iter().map(String::as_str));
-        let mut from = match self.page_key(ctx, &route, after)? {
-            None => None,
-            Some(PageKey::Created { at, id }) => Some((at, ResourceId::parse(&id).map_err(|_| Error::CursorMismatch)?)),
-            Some(_) => return Err(Error::CursorMismatch),
-        };
-        let equal = list::plan(decl, &terms).equal;
-        let (mut rows, mut bytes): (Vec<Bytes>, usize) = (Vec::new(), 0);
-        let mut scanned = 0;
-        // With a filter that only this loop applies, small steps would read many times.
-        let step = if terms.is_empty() { limit.saturating_add(1).min(ROWS_AT_ONCE) } else { ROWS_AT_ONCE };
-        let more = 'pages: loop {
-            let query = ResourceQuery {
-                tenant: tenant.clone(),
-                type_name: decl.name.clone(),
-                equal: equal.clone(),
-                after: from.clone(),
-                limit: step,
-            };
-            let page = self.inner.store.resources(query).await?;
-            let ended = page.len() < step;
-            for ResourceRow { resource, .. } in page {
-                scanned += 1;
-                if list::matches(&terms, &resource) {
-                    if rows.len() == limit || bytes >= limits::PAGE_BYTES_MAX {
-                        break 'pages true;
-                    }
-                    let row = resource.encode();
-                    bytes += row.len();
-                    rows.push(row);
-                }
-                from = Some((resource.created_at, resource.id));
-            }
-            if ended {
-                break false;
-            }
-            if scanned >= limits::ROWS_SCANNED_MAX {
-                if rows.len() == limit {
-                    // This page is whole; whether there is a next one, it will say.
-                    break true;
-                }
-                return Err(Error::QueryTooExpensive { missing_index: list::missing_index(decl, &terms), scanned });
-            }
-        };
-        let next_cursor = from.filter(|_| more).map(|(at, id)| self.page_cursor(ctx, &route, &PageKey::Created { at, id: id.to_string() }));
-        Ok(ResourcePage { rows, next_cursor })
     }
 
     /// The versions of a resource, first one first.

@@ -60,6 +60,12 @@ codes! {
     UnknownField = "unknown-field", 400, "Unknown field", Never;
     /// A cursor or position of another route, filter or sort.
     CursorMismatch = "cursor-mismatch", 400, "Cursor of another request", Never;
+    /// A filter that can't be read.
+    FilterSyntax = "filter-syntax", 400, "Filter syntax", Never;
+    /// A filter that people would read in two ways.
+    FilterAmbiguous = "filter-ambiguous", 400, "Ambiguous filter", Never;
+    /// A filter that does not fit what there is to be compared.
+    FilterInvalid = "filter-invalid", 400, "Invalid filter", Never;
     /// The request must name its tenant.
     TenantRequired = "tenant-required", 400, "Tenant required", Never;
     /// No key, or none that is known.

@@ -69,6 +69,16 @@ pub fn parameter_refused(name: &str, sentence: &str) -> Problem {
     parameter(name, "invalid", sentence.to_owned())
 }
 
+/// A filter that is refused at a place of its own; `pointer` when it stands in a body, not in the query.
+#[must_use]
+pub fn filter_refused(code: ErrorCode, pointer: Option<&str>, sentence: &str) -> Problem {
+    let error = match pointer {
+        Some(pointer) => fields::invalid(pointer, sentence),
+        None => fields::parameter("filter", "invalid", sentence.to_owned()),
+    };
+    Problem::new(code, format!("The filter is refused {sentence}")).with_error(error)
+}
+
 /// A query parameter that the route does not have.
 #[must_use]
 pub fn unknown_parameter(name: &str, known: &[&str]) -> Problem {

@@ -30,20 +30,21 @@ static EVENT: LazyLock<CompiledType> = LazyLock::new(|| {
 
 static OPEN: LazyLock<CompiledType> = LazyLock::new(|| CompiledType::load(&json!({"type": "order", "lifecycle": "a -> b"})).unwrap());
 
-fn ask(ty: &CompiledType, query: &str) -> Result<Vec<Term>, ListProblem> {
+fn ask(ty: &CompiledType, query: &str) -> Result<Expr, ListProblem> {
     let params: Vec<(String, String)> = query
         .split('&')
         .filter(|it| !it.is_empty())
         .map(|it| it.split_once('=').unwrap())
         .map(|(a, b)| (a.to_owned(), b.to_owned()))
         .collect();
-    terms(ty, &params)
+    let (filter, params): (Vec<_>, Vec<_>) = params.into_iter().partition(|it| it.0 == "filter");
+    conditions(ty, filter.first().map(|it| it.1.as_str()), &params)
 }
 
 #[track_caller]
 fn refused(ty: &CompiledType, query: &str, parameter: &str, detail: &str) {
     let it = ask(ty, query).expect_err("it should be refused");
-    assert_eq!((it.parameter.as_str(), it.code, it.detail.as_str()), (parameter, "bad-parameter", detail));
+    assert_eq!(it, ListProblem::Parameter { parameter: parameter.into(), detail: detail.into() });
 }
 
 fn row(fields: Value) -> Resource {
@@ -70,8 +71,8 @@ fn judged(ty: &CompiledType, query: &str, fields: Value, want: bool) {
 fn unknown_and_unfit_parameters_are_refused() {
     refused(&PAYMENT, "amuont=1", "amuont", "`amuont` is neither a parameter here nor a field of payment; did you mean `amount`?");
     refused(&PAYMENT, "stauts=x", "stauts", "`stauts` is neither a parameter here nor a field of payment; did you mean `status`?");
-    refused(&PAYMENT, "sort=-amount", "sort", "`sort` can't be asked for here");
-    refused(&EVENT, "limit[gt]=1", "limit[gt]", "`limit` can't be asked for here");
+    refused(&PAYMENT, "sort=-amount", "sort", "`sort` can't be asked for here; use `filter`");
+    refused(&EVENT, "limit[gt]=1", "limit[gt]", "`limit` can't be asked for here; use `filter`");
     refused(&PAYMENT, "amount[ge]=1", "amount[ge]", "there is no operator `ge`; there are eq, ne, gt, gte, lt, lte, in and exists");
     refused(&PAYMENT, "amount=x", "amount", "`x` is not an integer between -2^63 and 2^64-1");
     refused(&PAYMENT, "amount[gte=1", "amount[gte", "a condition is written `field=value` or `field[op]=value`");

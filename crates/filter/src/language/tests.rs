@@ -123,7 +123,10 @@ fn what_does_not_fit() {
         "customer > \"a*\"",
         "invalid: at character 1: \"a*\" means `begins with`, which only = and != can ask; for a star itself write \\*",
     );
-    check("customer IN (\"a*\", b)", "invalid: at character 1: \"a*\" means `begins with`, which IN can't ask; for a star itself write \\*");
+    check(
+        "customer IN (\"a*\", b)",
+        "invalid: at character 1: \"a*\" means `begins with`, which IN can't ask; for a star itself write \\*",
+    );
     check("amount = \"1*\"", "invalid: at character 1: `amount` is not text: it has no beginning to compare");
     check(
         "paid = true AND created_at > today",
@@ -258,7 +261,8 @@ fn any_row() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         "\\PC{0,6}".prop_map(Value::from),
     ];
-    (leaf.clone(), leaf.clone(), leaf).prop_map(|(amount, status, x)| json!({ "data": { "amount": amount, "status": status, "data": { "x": x } } }))
+    (leaf.clone(), leaf.clone(), leaf)
+        .prop_map(|(amount, status, x)| json!({ "data": { "amount": amount, "status": status, "data": { "x": x } } }))
 }
 
 proptest! {

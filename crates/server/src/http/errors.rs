@@ -10,7 +10,7 @@ use super::{answer::Answer, failure::Failure};
 use crate::routes::Op;
 use http::{HeaderValue, StatusCode, header};
 use ringback_model::{TenantId, key::Authority, limits};
-use ringback_service::{Error, Needs, ServedType, WhyNot, lifecycle::Refusal, lifecycle::Violation};
+use ringback_service::{Error, FilterError, Needs, ServedType, WhyNot, lifecycle::Refusal, lifecycle::Violation, list::ListProblem};
 use ringback_wire::{
     ErrorCode, FieldProblem, Problem,
     sentences::{self, fields},
@@ -107,6 +107,15 @@ fn problem(failure: Failure, asked: &Asked, waiters_max: usize) -> Problem {
     }
 }
 
+fn filter_refused(error: &FilterError, pointer: Option<&str>) -> Problem {
+    let code = match error {
+        FilterError::Syntax { .. } => ErrorCode::FilterSyntax,
+        FilterError::Ambiguous { .. } => ErrorCode::FilterAmbiguous,
+        FilterError::Invalid { .. } => ErrorCode::FilterInvalid,
+    };
+    sentences::filter_refused(code, pointer, &sentence(&error.to_string()))
+}
+
 fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
     // A position is sent as `after`, but for where a subscription begins.
     let after = if asked.op == Some(Op::SubscriptionCreate) { "from" } else { "after" };
@@ -137,7 +146,9 @@ fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
             sentences::schema_incompatible(name.as_str(), &format!("resources of it are stored ({count})"))
         }
         Error::TypeInUse { name, count } => sentences::in_use("type", name.as_str(), &format!("resources of it are stored ({count})")),
-        Error::List(it) => sentences::parameter_refused(&it.parameter, &sentence(&it.detail)),
+        Error::List(ListProblem::Parameter { parameter, detail }) => sentences::parameter_refused(&parameter, &sentence(&detail)),
+        Error::List(ListProblem::Filter(error)) => filter_refused(&error, None),
+        Error::Filter { pointer, error } => filter_refused(&error, pointer),
         Error::QueryTooExpensive { missing_index, scanned: _ } => {
             let fields: Vec<_> = missing_index.trim_matches(['[', ']']).split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
             sentences::query_too_expensive(asked.type_name(), &fields)

@@ -100,7 +100,7 @@ async fn what_is_not_built_is_not_there() {
     {
         assert_eq!(world.get(path).await.code(), "404 not-found", "{path}");
     }
-    for query in ["filter=amount%3E1", "sort=amount", "watch=true", "fields=id"] {
+    for query in ["sort=amount", "watch=true", "fields=id"] {
         assert_eq!(world.get(&format!("/payment?{query}")).await.code(), "400 bad-parameter", "{query}");
     }
     assert_eq!(world.get("/payment/123?min_position=1").await.code(), "400 bad-parameter");

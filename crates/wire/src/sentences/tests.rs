@@ -22,6 +22,9 @@ fn problems() -> Vec<(&'static str, Problem)> {
         unknown_parameter("x", &[]);
         parameter_twice("after");
         parameters_exclude("after", "subscription");
+        filter_refused(ErrorCode::FilterSyntax, None, "at character 9: a value is missing.");
+        filter_refused(ErrorCode::FilterAmbiguous, None, "at character 27: AND and OR stand side by side: put parentheses around what belongs together.");
+        filter_refused(ErrorCode::FilterInvalid, Some("/filter"), "at character 1: `data.amount` is an integer: `x` is none.");
         idempotency_key_malformed();
         cursor_unreadable("after");
         cursor_mismatch("after");

@@ -4,14 +4,15 @@ use crate::http::{answer::Answer, call::Call, conditional, failure::Failure};
 use futures_util::FutureExt;
 use http::StatusCode;
 use ringback_model::{ResourceId, names::excerpt};
-use ringback_service::{Error, ResourcePage, ResourceView, Written, json};
+use ringback_service::{Error, ListQuery, ResourcePage, ResourceView, Written, json};
 use ringback_wire::list;
 use serde_json::Value;
 
 /// `GET {path}`: newest first, with conditions on fields.
 pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
-    let params = call.query.others(&["limit", "after"]);
-    let page = call.service().list_resources(&call.ctx, &*call.ty()?, &params, call.query.limit()?, call.query.one("after")).await?;
+    let params = call.query.others(&["limit", "after", "filter"]);
+    let query = ListQuery { filter: call.query.one("filter"), params: &params, limit: call.query.limit()?, after: call.query.one("after") };
+    let page = call.service().list_resources(&call.ctx, &*call.ty()?, query).await?;
     Ok(rows(&page))
 }
 
