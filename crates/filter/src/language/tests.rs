@@ -250,7 +250,7 @@ fn oracle(expr: &Expr, row: &Map<String, Value>) -> bool {
         Expr::Term(it) => it.matches(row),
         Expr::All(all) => !all.iter().any(|it| !oracle(it, row)),
         Expr::Any(any) => any.iter().filter(|it| oracle(it, row)).count() > 0,
-        Expr::Not(it) => oracle(it, row) != true,
+        Expr::Not(it) => !oracle(it, row),
     }
 }
 
