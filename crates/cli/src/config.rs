@@ -49,6 +49,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("delivery.slots", "tries in flight, all subscriptions together"),
     ("delivery.user_agent", "what stands before the version in the user-agent of a push"),
     ("limits.waiters", "requests that may wait at the same time"),
+    ("limits.waiters_per_key", "requests of one key that may wait at the same time"),
 ];
 
 /// What the command line said.
@@ -155,6 +156,8 @@ pub(crate) struct ServeConfig {
     pub(crate) user_agent: String,
     /// Requests that may wait at the same time.
     pub(crate) waiters: usize,
+    /// Requests of one key that may wait at the same time.
+    pub(crate) waiters_per_key: usize,
 }
 
 impl ServeConfig {
@@ -225,6 +228,8 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
     let delivery_slots = it.read("delivery.slots", 4_096, |it| (*it).into(), |it| parse::bounded(it, 1, 65_536));
     let user_agent = it.read("delivery.user_agent", "Ringback".to_owned(), |it| it.as_str().into(), parse::product);
     let waiters = it.read("limits.waiters", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
+    let waiters_per_key =
+        it.read("limits.waiters_per_key", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
 
     if key_file.as_os_str().is_empty() && beside.is_none() {
         it.complain(
@@ -255,6 +260,7 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
         delivery_slots,
         user_agent,
         waiters,
+        waiters_per_key,
     };
     let (problems, shown) = reader.finish();
     Loaded { config, problems, shown }

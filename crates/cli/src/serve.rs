@@ -72,6 +72,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
         user_agent: format!("{}/{}", config.user_agent, env!("CARGO_PKG_VERSION")),
         slots: usize::try_from(config.delivery_slots).unwrap_or(usize::MAX),
         waiters_max: config.waiters,
+        waiters_per_key_max: config.waiters_per_key,
     };
     let service = Service::start(deps, service_config, types).await.map_err(|it| {
         let exit = if matches!(it, StartError::WrongKeyFile | StartError::Types(_)) { Exit::Invalid } else { Exit::Failure };

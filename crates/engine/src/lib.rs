@@ -23,6 +23,7 @@ pub mod position;
 pub mod retry;
 mod schema;
 mod schema_cost;
+pub mod stays;
 pub mod suggest;
 pub mod tokens;
 pub mod type_check;

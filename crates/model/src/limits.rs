@@ -26,6 +26,16 @@ pub const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const WAIT_SECS_MAX: u64 = 60;
 /// Requests that wait, for one key and in all.
 pub const WAITERS_MAX: usize = 20_000;
+/// Bytes of resources that are kept in memory for those who ask again and again.
+pub const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Requests a second that a key may be allowed at most; one without this limit has none.
+pub const RATE_PER_S_MAX: u32 = 100_000;
+/// The latest stays in one status of which `Retry-After` is the median.
+pub const STAYS_MAX: usize = 200;
+/// Stays from which on there is a median.
+pub const STAYS_KNOWN_MIN: usize = 20;
+/// Statuses, of all types together, whose stays are remembered.
+pub const STAYS_STATUSES_MAX: usize = 4_096;
 
 /// An event type, in bytes.
 pub const EVENT_TYPE_BYTES_MAX: usize = 128;

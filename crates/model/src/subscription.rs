@@ -77,7 +77,7 @@ pub struct Revision {
 }
 
 /// An exact event type, or a prefix `a.*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TypePattern {
     /// This one.
     Exact(EventType),

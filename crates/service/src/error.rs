@@ -133,7 +133,12 @@ pub enum Error {
     },
     IdempotencyInProgress,
     IdempotencyKeyReused,
-    TooManyWaiters,
+    TooManyWaiters {
+        /// How many may wait.
+        max: usize,
+        /// Whether that is one key's share, and not all.
+        of_key: bool,
+    },
     Overloaded,
     Draining,
     OutcomeUnknown,

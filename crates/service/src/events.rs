@@ -217,10 +217,10 @@ impl Service {
             return self.feed_page(ctx, events, scanned).await;
         }
         let deadline = self.now() + query.wait;
-        let _admitted = self.inner.waker.admit().ok_or(Error::TooManyWaiters)?;
+        let _admitted = self.inner.waker.admit(ctx.caller.key)?;
         let on = match (&ctx.scope, &query.subject) {
             (Scope::Tenant(tenant), Some(subject)) => WakeOn::Subject(tenant.clone(), subject.clone()),
-            (scope, _) => WakeOn::Scope(scope.clone()),
+            (scope, _) => WakeOn::Scope(scope.clone(), query.types.clone()),
         };
         // Taken before reading: an event in between is not missed.
         let mut ticket = self.inner.waker.ticket(on);

@@ -5,7 +5,7 @@
 //! succeeded is kept: a refusal is decided afresh.
 
 use crate::{Ctx, Service, error::Error};
-use ringback_model::{TenantId, limits};
+use ringback_model::{StatusName, TenantId, TypeName, limits};
 use ringback_ports::{
     Seal,
     seal::Binding,
@@ -14,6 +14,7 @@ use ringback_ports::{
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// How often a decision is made afresh when others were faster.
@@ -85,11 +86,21 @@ pub enum Outcome<T> {
 pub(crate) struct Decision<T> {
     pub(crate) set: ChangeSet,
     pub(crate) make: Arc<dyn Fn(&Committed) -> T + Send + Sync>,
+    /// The stay that it ends.
+    pub(crate) left: Option<Left>,
+}
+
+/// A resource has left a status.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) type_name: TypeName,
+    pub(crate) status: StatusName,
+    pub(crate) stayed: Duration,
 }
 
 impl<T> Decision<T> {
     pub(crate) fn new(set: ChangeSet, make: impl Fn(&Committed) -> T + Send + Sync + 'static) -> Self {
-        Self { set, make: Arc::new(make) }
+        Self { set, make: Arc::new(make), left: None }
     }
 }
 
@@ -134,7 +145,7 @@ impl Service {
         let tenant = self.home(ctx);
         let mut left = DECISIONS_MAX;
         loop {
-            let Decision { mut set, make } = match decide().await {
+            let Decision { mut set, make, left: stay } = match decide().await {
                 Ok(decision) => decision,
                 Err(refusal) => return self.unless_answered(ctx, &write, refusal).await,
             };
@@ -145,13 +156,29 @@ impl Service {
                 // Nothing to keep: a patch that changes nothing, a repeated publish.
                 return Ok(Outcome::Fresh(make(&Committed::default())));
             }
-            match self.inner.store.commit(set).await {
-                Ok(committed) => return Ok(Outcome::Fresh(make(&committed))),
+            match self.commit(set).await {
+                Ok(committed) => {
+                    if let Some(Left { type_name, status, stayed }) = stay {
+                        self.inner.stays.lock().unwrap_or_else(PoisonError::into_inner).record(&type_name, &status, stayed);
+                    }
+                    return Ok(Outcome::Fresh(make(&committed)));
+                }
                 Err(CommitError::Refused(Refused::AnswerTaken)) => {
                     return self.unless_answered(ctx, &write, Error::IdempotencyInProgress).await;
                 }
                 Err(CommitError::Refused(_)) if left > 0 => left -= 1,
                 Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    /// Commits; images of what it changes are not answered from until its fate is known.
+    async fn commit(&self, set: ChangeSet) -> Result<Committed, CommitError> {
+        match self.inner.images.begin(&set) {
+            None => self.inner.store.commit(set).await,
+            Some(writing) => {
+                let store = Arc::clone(&self.inner.store);
+                writing.commit(async move { store.commit(set).await }).await
             }
         }
     }

@@ -12,6 +12,7 @@ mod dispatcher;
 mod error;
 mod events;
 mod idempotency;
+mod images;
 mod keyring;
 mod keys;
 mod lists;
@@ -45,7 +46,7 @@ pub use tenants::TenantWritten;
 pub use types::{ServedType, TypeWritten, Types};
 
 use registry::Registry;
-use ringback_engine::tokens::DeliveryCipher;
+use ringback_engine::{stays::Stays, tokens::DeliveryCipher};
 use ringback_model::{RequestId, TenantId, Timestamp, event::Scope, position::Epoch, tenant::Tenant};
 use ringback_ports::{
     Clock, Entropy, Seal, Sender, Store,
@@ -54,7 +55,7 @@ use ringback_ports::{
 };
 use std::{
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -73,6 +74,8 @@ pub struct Config {
     pub slots: usize,
     /// Requests that wait at once.
     pub waiters_max: usize,
+    /// Requests of one key that wait at once.
+    pub waiters_per_key_max: usize,
 }
 
 /// What the service runs on.
@@ -130,6 +133,8 @@ pub(crate) struct Inner {
     pub(crate) running: Arc<idempotency::Running>,
     pub(crate) tail: Arc<tail::Tail>,
     pub(crate) waker: Arc<waker::Waker>,
+    pub(crate) images: Arc<images::Images>,
+    pub(crate) stays: Mutex<Stays>,
     pub(crate) dispatcher: dispatcher::Handle,
     pub(crate) timer_hint: Arc<tokio::sync::Notify>,
     pub(crate) draining: AtomicBool,
@@ -186,12 +191,15 @@ impl Service {
         let registry = Registry::new(tenants, store.keys().await?, store.subscriptions().await?, types);
         let epoch = store.bounds(&Scope::All).await?.epoch;
         let tail = Arc::new(tail::Tail::default());
-        let waker = waker::Waker::new(config.waiters_max);
+        let waker = waker::Waker::new(config.waiters_max, config.waiters_per_key_max);
+        let images = images::Images::new();
         let timer_hint = Arc::new(tokio::sync::Notify::new());
         let (dispatcher, inbox) = dispatcher::channel();
         {
-            let (tail, waker, dispatcher) = (Arc::clone(&tail), Arc::clone(&waker), dispatcher.clone());
+            let (tail, images, waker, dispatcher) = (Arc::clone(&tail), Arc::clone(&images), Arc::clone(&waker), dispatcher.clone());
             store.listen(Arc::new(move |events| {
+                // Before anybody is woken, who then looks here.
+                images.hear(events);
                 tail.push(events);
                 waker.wake(events);
                 dispatcher.hint(events);
@@ -213,6 +221,8 @@ impl Service {
                 running: Arc::default(),
                 tail,
                 waker,
+                images,
+                stays: Mutex::default(),
                 dispatcher,
                 timer_hint,
                 draining: AtomicBool::new(false),

@@ -4,7 +4,7 @@
 //! committed with the version that it was decided on: whoever was slower
 //! decides again.
 
-use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, types::ServedType, waker::WakeOn};
+use crate::{Ctx, Error, Outcome, Service, Write, idempotency::{Decision, Left}, images::Image, types::ServedType, waker::WakeOn};
 use bytes::Bytes;
 use ringback_engine::{
     lifecycle::{self, Actor, Decided},
@@ -248,7 +248,14 @@ impl Service {
             },
             Step::Delete => lifecycle::delete(&ty.compiled, before, now, event),
         };
-        Ok(self.resource_decision(tenant, decided, Expected::Version(before.version)))
+        let left = (decided.resource.status != before.status).then(|| Left {
+            type_name: before.type_name.clone(),
+            status: before.status.clone(),
+            stayed: now.since(before.since),
+        });
+        let mut decision = self.resource_decision(tenant, decided, Expected::Version(before.version));
+        decision.left = left;
+        Ok(decision)
     }
 
     async fn nothing_changed(&self, tenant: &TenantId, before: &Resource) -> Result<Decision<Written>, Error> {
@@ -339,22 +346,25 @@ impl Service {
         }
     }
 
-    /// The row of a resource that the caller may read; with `*`, of whichever tenant has it.
-    pub(crate) async fn seen_row(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId) -> Result<ResourceRow, Error> {
+    /// The image of a resource that the caller may read; with `*`, of whichever tenant has it.
+    /// From memory, where it is there: asking for what does not change asks the store once.
+    pub(crate) async fn seen(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId) -> Result<Arc<Image>, Error> {
         self.require_seen(ctx, ty, id)?;
-        match &ctx.scope {
-            Scope::Tenant(tenant) => self.live_row(tenant, ty, id).await,
-            Scope::All => {
-                let tenants: Vec<TenantId> = self.registry().tenants.keys().cloned().collect();
-                for tenant in tenants {
-                    match self.live_row(&tenant, ty, id).await {
-                        Err(Error::NotFound { .. }) => {}
-                        other => return other,
-                    }
-                }
-                Err(no_such(ty, id))
+        let tenants = match &ctx.scope {
+            Scope::Tenant(tenant) => vec![tenant.clone()],
+            Scope::All => self.registry().tenants.keys().cloned().collect(),
+        };
+        let type_name = &ty.compiled.decl.name;
+        for tenant in &tenants {
+            let load = || async move {
+                let row = self.inner.store.resource(tenant, type_name, id).await?;
+                Ok(row.filter(|it| !it.deleted).map(|it| Image::of(it.resource)))
+            };
+            if let Some(image) = self.inner.images.read(tenant, type_name, id, load).await? {
+                return Ok(image);
             }
         }
+        Err(no_such(ty, id))
     }
 
     /// A resource as it is.
@@ -362,8 +372,8 @@ impl Service {
     /// # Errors
     /// `NotFound`.
     pub async fn resource(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId) -> Result<ResourceView, Error> {
-        let row = self.seen_row(ctx, ty, id).await?;
-        Ok(ResourceView { body: row.resource.encode(), version: row.resource.version, tenant: row.resource.tenant })
+        let image = self.seen(ctx, ty, id).await?;
+        Ok(ResourceView { body: image.body.clone(), version: image.version, tenant: image.tenant.clone() })
     }
 
     /// A resource once it is at none of these versions; `None` when `wait` ends before.
@@ -392,7 +402,7 @@ impl Service {
         if wait.is_zero() || ctx.scope != Scope::All {
             return Ok(ctx.clone());
         }
-        let tenant = self.seen_row(ctx, ty, id).await?.resource.tenant;
+        let tenant = self.seen(ctx, ty, id).await?.tenant.clone();
         Ok(Ctx { caller: ctx.caller.clone(), scope: Scope::Tenant(tenant) })
     }
 
@@ -413,10 +423,10 @@ impl Service {
             return look().await;
         }
         let deadline = self.now() + wait;
-        let _admitted = self.inner.waker.admit().ok_or(Error::TooManyWaiters)?;
+        let _admitted = self.inner.waker.admit(ctx.caller.key)?;
         let on = match &ctx.scope {
             Scope::Tenant(tenant) => WakeOn::Subject(tenant.clone(), Subject::of_resource(&ty.compiled.decl.path, id)),
-            Scope::All => WakeOn::Scope(Scope::All),
+            Scope::All => WakeOn::Scope(Scope::All, Vec::new()),
         };
         // Taken before looking: a change in between is not missed.
         let mut ticket = self.inner.waker.ticket(on);
@@ -442,8 +452,7 @@ impl Service {
         limit: usize,
         after: Option<&str>,
     ) -> Result<ResourcePage, Error> {
-        let row = self.seen_row(ctx, ty, id).await?;
-        let scope = Scope::Tenant(row.resource.tenant.clone());
+        let scope = Scope::Tenant(self.seen(ctx, ty, id).await?.tenant.clone());
         let subject = Subject::of_resource(&ty.compiled.decl.path, id);
         let route = [ty.compiled.decl.path.as_str(), "versions", id.as_str()];
         let mut from = match self.page_key(ctx, &route, after)? {

@@ -1,13 +1,13 @@
 //! The status of a resource: asked, or waited for.
 
-use crate::{Ctx, Error, Service, resources::IfMatch, types::ServedType};
+use crate::{Ctx, Error, Service, images::Image, resources::IfMatch, types::ServedType};
 use ringback_engine::lifecycle;
 use ringback_model::{
     EventType, ResourceId, StatusName, Subject, TenantId, Timestamp, TransitionName,
-    resource::{Resource, Version},
+    resource::Version,
     subscription::Until,
 };
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 /// How the status is asked for.
 #[derive(Clone, Debug, Default)]
@@ -83,24 +83,31 @@ impl Service {
     }
 
     async fn status_now(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId) -> Result<StatusView, Error> {
-        let resource: Resource = self.seen_row(ctx, ty, id).await?.resource;
+        let image = self.seen(ctx, ty, id).await?;
         let compiled = &ty.compiled;
         let actor = ctx.authority().into();
-        let next = lifecycle::next(compiled, &resource.status, actor);
-        let events = lifecycle::next_events(compiled, &resource.status, actor);
-        let done = compiled.decl.is_done(&resource.status);
+        let next = lifecycle::next(compiled, &image.status, actor);
+        let events = lifecycle::next_events(compiled, &image.status, actor);
+        let done = compiled.decl.is_done(&image.status);
         Ok(StatusView {
             subject: Subject::of_resource(&compiled.decl.path, id),
-            retry_after: (!done).then(|| lifecycle::retry_after(compiled, resource.since, self.now())),
+            retry_after: (!done).then(|| self.retry_after(ty, &image)),
             done,
             next,
             events,
-            id: resource.id,
-            tenant: resource.tenant,
-            status: resource.status,
-            version: resource.version,
-            since: resource.since,
+            id: image.id.clone(),
+            tenant: image.tenant.clone(),
+            status: image.status.clone(),
+            version: image.version,
+            since: image.since,
         })
+    }
+
+    /// When it is worth asking again: what stays in this status have lasted lately, as far as
+    /// enough of them are known.
+    fn retry_after(&self, ty: &ServedType, image: &Image) -> Duration {
+        let usual = self.inner.stays.lock().unwrap_or_else(PoisonError::into_inner).median(&ty.compiled.decl.name, &image.status);
+        lifecycle::retry_after(&ty.compiled, image.since, self.now(), usual)
     }
 
     /// The statuses that `until` names.

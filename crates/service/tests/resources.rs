@@ -387,7 +387,7 @@ fn waiters_are_few_enough_and_let_go_when_we_close() {
     let query = || StatusQuery { until: Some(Until::Done), wait: Duration::from_secs(60), ..StatusQuery::default() };
     let all: Vec<_> = (0..100).map(|_| status_later(&world, "1", query())).collect();
     let refused = status_later(&world, "1", query());
-    assert!(matches!(world.run(refused).unwrap(), Err(Error::TooManyWaiters)));
+    assert!(matches!(world.run(refused).unwrap(), Err(Error::TooManyWaiters { max: 100, of_key: false })));
     all[0].abort();
     world.quiet();
     let again = status_later(&world, "1", query());

@@ -293,6 +293,7 @@ impl World {
             user_agent: "Ringback/sim".into(),
             slots: self.shared.swarm.slots,
             waiters_max: 1_000,
+            waiters_per_key_max: 1_000,
         }
     }
 

@@ -592,12 +592,15 @@ pub fn unknown_event_type(pointer: &str, event_type: &str, suggestion: Option<&s
 
 // ---- 429, 5xx
 
-/// As many requests wait as may.
+/// As many requests wait as may: of all keys together, or of this one (`of_key`).
 #[must_use]
-pub fn too_many_waiters(max: usize) -> Problem {
+pub fn too_many_waiters(max: usize, of_key: bool) -> Problem {
     Problem::new(
         ErrorCode::TooManyWaiters,
-        format!("{max} requests are waiting already. Ask again in a moment, or without `wait`; a subscription waits for nothing."),
+        format!(
+            "{max} requests {}are waiting already. Ask again in a moment, or without `wait`; a subscription waits for nothing.",
+            if of_key { "of this key " } else { "" }
+        ),
     )
     .retry_after(1)
 }

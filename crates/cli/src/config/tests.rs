@@ -49,7 +49,8 @@ fn without_anything_said_the_defaults_hold() {
         egress.allow = [] (default)
         delivery.slots = 4096 (default)
         delivery.user_agent = "Ringback" (default)
-        limits.waiters = 20000 (default)"#]]
+        limits.waiters = 20000 (default)
+        limits.waiters_per_key = 20000 (default)"#]]
     .assert_eq(&shown.join("\n"));
     let names: Vec<_> = it.shown.iter().map(|it| it.key).collect();
     assert_eq!(names, SETTINGS.iter().map(|(it, _)| *it).collect::<Vec<_>>(), "one list of settings, one order");

@@ -108,23 +108,24 @@ mod tests {
         let env = BTreeMap::from([("RINGBACK_LOG__FORMAT".to_owned(), "json".to_owned())]);
         let flags = Flags { dev: true, ..Flags::default() };
         expect![[r#"
-            SETTING              VALUE                FROM                      MEANING
-            data                 ./ringback-data      default                   directory that holds everything
-            listen               127.0.0.1:7464       default                   address and port to listen on
-            types                -                    default                   directory of type files
-            public_url           -                    default                   URL at which clients reach this server
-            key_file             ./ringback-data.key  default                   file that seals all secrets; outside the data directory
-            dev                  true                 flag --dev                for a laptop: example types, plain http and private addresses
-            lock_wait            0s                   default                   how long to wait while another process holds the directory
-            shutdown_grace       25s                  default                   how long requests and deliveries in flight may take to finish
-            log.format           json                 env RINGBACK_LOG__FORMAT  auto, text or json
-            log.filter           info                 default                   what is logged: error, warn, info, debug, trace, or target=level,…
-            egress.ports         [8444]               file ringback.toml        ports that may be called besides 443 and 8443
-            egress.nameservers   []                   default                   name servers in place of the system's
-            egress.allow         []                   default                   destinations that may be called although they aren't public
-            delivery.slots       4096                 default                   tries in flight, all subscriptions together
-            delivery.user_agent  Ringback             default                   what stands before the version in the user-agent of a push
-            limits.waiters       20000                default                   requests that may wait at the same time
+            SETTING                 VALUE                FROM                      MEANING
+            data                    ./ringback-data      default                   directory that holds everything
+            listen                  127.0.0.1:7464       default                   address and port to listen on
+            types                   -                    default                   directory of type files
+            public_url              -                    default                   URL at which clients reach this server
+            key_file                ./ringback-data.key  default                   file that seals all secrets; outside the data directory
+            dev                     true                 flag --dev                for a laptop: example types, plain http and private addresses
+            lock_wait               0s                   default                   how long to wait while another process holds the directory
+            shutdown_grace          25s                  default                   how long requests and deliveries in flight may take to finish
+            log.format              json                 env RINGBACK_LOG__FORMAT  auto, text or json
+            log.filter              info                 default                   what is logged: error, warn, info, debug, trace, or target=level,…
+            egress.ports            [8444]               file ringback.toml        ports that may be called besides 443 and 8443
+            egress.nameservers      []                   default                   name servers in place of the system's
+            egress.allow            []                   default                   destinations that may be called although they aren't public
+            delivery.slots          4096                 default                   tries in flight, all subscriptions together
+            delivery.user_agent     Ringback             default                   what stands before the version in the user-agent of a push
+            limits.waiters          20000                default                   requests that may wait at the same time
+            limits.waiters_per_key  20000                default                   requests of one key that may wait at the same time
         "#]].assert_eq(&show(&config::load(&flags, &env, dir.path()), false));
         let json: Value = serde_json::from_str(&show(&config::load(&flags, &env, dir.path()), true)).expect("JSON");
         assert_eq!(json["settings"]["egress.ports"], json!({"value": [8444], "from": "file ringback.toml"}));

@@ -78,11 +78,12 @@ pub fn until_statuses(ty: &CompiledType, until: &Until) -> Vec<StatusName> {
     }
 }
 
-/// How long a poller should wait before it asks again: a tenth of the time that
-/// the status has stood, in the bounds of `poll`, in whole seconds. What has
-/// not changed for an hour rarely changes within the next second.
+/// How long a poller should wait before it asks again, in the bounds of `poll`:
+/// what stays in this status usually last (`stays`), or, as long as that is not
+/// known, a tenth of the time that the status has stood, in whole seconds. What
+/// has not changed for an hour rarely changes within the next second.
 #[must_use]
-pub fn retry_after(ty: &CompiledType, since: Timestamp, now: Timestamp) -> Duration {
+pub fn retry_after(ty: &CompiledType, since: Timestamp, now: Timestamp, usual: Option<Duration>) -> Duration {
     let poll = ty.decl.poll;
-    Duration::from_secs(now.since(since).as_secs() / 10).max(poll.min).min(poll.max)
+    usual.unwrap_or_else(|| Duration::from_secs(now.since(since).as_secs() / 10)).max(poll.min).min(poll.max)
 }

@@ -451,7 +451,11 @@ fn what_is_possible_next() {
 #[test]
 fn patience_grows_with_the_wait() {
     for (secs, want) in [(0, 1), (9, 1), (25, 2), (300, 30), (3_600, 60), (-5, 1)] {
-        assert_eq!(retry_after(&PAYMENT, T0, at(secs)), Duration::from_secs(want), "{secs}");
+        assert_eq!(retry_after(&PAYMENT, T0, at(secs), None), Duration::from_secs(want), "{secs}");
+    }
+    for (usual, want) in [(0, 1_000), (999, 1_000), (7_300, 7_300), (60_000, 60_000), (3_600_000, 60_000)] {
+        let learned = Some(Duration::from_millis(usual));
+        assert_eq!(retry_after(&PAYMENT, T0, at(300), learned), Duration::from_millis(want), "what is known of others counts");
     }
 }
 

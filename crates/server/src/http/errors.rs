@@ -54,7 +54,7 @@ impl Asked {
 }
 
 /// The answer of a failure.
-pub(crate) fn answer(failure: Failure, asked: &Asked, waiters_max: usize, request_id: &str) -> Answer {
+pub(crate) fn answer(failure: Failure, asked: &Asked, request_id: &str) -> Answer {
     let allow = match &failure {
         Failure::OtherMethods { allow, .. } => Some(allowed(allow).join(", ")),
         _ => None,
@@ -62,7 +62,7 @@ pub(crate) fn answer(failure: Failure, asked: &Asked, waiters_max: usize, reques
     if let Failure::Service(Error::Internal(why)) = &failure {
         tracing::error!(request_id, why, "request {request_id} failed by a fault of ours: {why}");
     }
-    let problem = problem(failure, asked, waiters_max).of_request(request_id);
+    let problem = problem(failure, asked).of_request(request_id);
     let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = Answer::empty(status).with(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     answer.body = problem.to_json().into();
@@ -78,9 +78,9 @@ pub(crate) fn answer(failure: Failure, asked: &Asked, waiters_max: usize, reques
     answer
 }
 
-fn problem(failure: Failure, asked: &Asked, waiters_max: usize) -> Problem {
+fn problem(failure: Failure, asked: &Asked) -> Problem {
     match failure {
-        Failure::Service(error) => service_problem(error, asked, waiters_max),
+        Failure::Service(error) => service_problem(error, asked),
         Failure::Body(problem) => *problem,
         Failure::NoSuchRoute { path, suggestion } => sentences::no_route(&path, suggestion.as_deref()),
         Failure::NoSuchTransition { ty, name } => {
@@ -116,7 +116,7 @@ fn filter_refused(error: &FilterError, pointer: Option<&str>) -> Problem {
     sentences::filter_refused(code, pointer, &sentence(&error.to_string()))
 }
 
-fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
+fn service_problem(error: Error, asked: &Asked) -> Problem {
     // A position is sent as `after`, but for where a subscription begins.
     let after = if asked.op == Some(Op::SubscriptionCreate) { "from" } else { "after" };
     match error {
@@ -172,7 +172,7 @@ fn service_problem(error: Error, asked: &Asked, waiters_max: usize) -> Problem {
         Error::LimitReached { what, max } => sentences::limit_reached(what, max),
         Error::IdempotencyInProgress => sentences::idempotency_in_progress(),
         Error::IdempotencyKeyReused => sentences::idempotency_key_reused(),
-        Error::TooManyWaiters => sentences::too_many_waiters(waiters_max),
+        Error::TooManyWaiters { max, of_key } => sentences::too_many_waiters(max, of_key),
         Error::Overloaded => sentences::overloaded(),
         Error::Draining => sentences::draining(),
         Error::OutcomeUnknown => sentences::outcome_unknown(),

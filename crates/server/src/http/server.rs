@@ -120,7 +120,7 @@ impl Server {
         let (mut parts, body) = request.into_parts();
         let request_id = extract::request_id(&parts.headers).map_or_else(|| service.request_id().to_string(), str::to_owned);
         let known = Known::default();
-        let refuse = |failure| errors::answer(failure, &known.asked(), service.config().waiters_max, &request_id);
+        let refuse = |failure| errors::answer(failure, &known.asked(), &request_id);
         let answer = match AssertUnwindSafe(self.answer(&mut parts, body, door, &known)).catch_unwind().await {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => refuse(failure),

@@ -40,6 +40,10 @@ pub struct FaultyStore {
     pub settles: AtomicUsize,
     pub readers: AtomicUsize,
     pub due_timers: AtomicUsize,
+    /// Reads of resource rows, and of anything that a reader of resources could ask.
+    pub reads: AtomicUsize,
+    /// Rows were read, and their answer waits for `hold_rows(false)`.
+    rows_held: watch::Sender<bool>,
     /// Commits go on by themselves, as a writer's queue does, and wait for `release`.
     held: watch::Sender<bool>,
     /// Pages of the log were read, and their answer waits for `release_pages`.
@@ -59,6 +63,8 @@ impl FaultyStore {
             settles: AtomicUsize::default(),
             readers: AtomicUsize::default(),
             due_timers: AtomicUsize::default(),
+            reads: AtomicUsize::default(),
+            rows_held: watch::Sender::new(false),
             held: watch::Sender::new(false),
             pages_held: watch::Sender::new(false),
             pages: AtomicUsize::default(),
@@ -67,6 +73,10 @@ impl FaultyStore {
 
     pub fn hold_commits(&self, held: bool) {
         self.held.send_replace(held);
+    }
+
+    pub fn hold_rows(&self, held: bool) {
+        self.rows_held.send_replace(held);
     }
 
     pub fn hold_pages(&self, held: bool) {
@@ -102,6 +112,7 @@ impl Log for FaultyStore {
     }
 
     async fn bounds(&self, scope: &Scope) -> Result<Bounds, StoreError> {
+        self.reads.fetch_add(1, SeqCst);
         self.inner.bounds(scope).await
     }
 
@@ -120,6 +131,7 @@ impl Log for FaultyStore {
     }
 
     async fn events_of_subject(&self, scope: &Scope, subject: &Subject, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
+        self.reads.fetch_add(1, SeqCst);
         self.inner.events_of_subject(scope, subject, after, slice).await
     }
 
@@ -136,6 +148,7 @@ impl Log for FaultyStore {
     }
 
     async fn event_of_version(&self, tenant: &TenantId, subject: &Subject, version: Version) -> Result<Option<Arc<Event>>, StoreError> {
+        self.reads.fetch_add(1, SeqCst);
         self.inner.event_of_version(tenant, subject, version).await
     }
 
@@ -151,7 +164,10 @@ impl Log for FaultyStore {
 #[async_trait]
 impl Resources for FaultyStore {
     async fn resource(&self, tenant: &TenantId, type_name: &TypeName, id: &ResourceId) -> Result<Option<ResourceRow>, StoreError> {
-        self.inner.resource(tenant, type_name, id).await
+        self.reads.fetch_add(1, SeqCst);
+        let row = self.inner.resource(tenant, type_name, id).await;
+        free(&self.rows_held).await;
+        row
     }
 
     async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError> {

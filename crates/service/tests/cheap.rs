@@ -1,0 +1,220 @@
+//! What asking costs: of what does not change, next to nothing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod world;
+
+use ringback_model::{ResourceId, subscription::Until};
+use ringback_ports::store::Resources;
+use ringback_service::{Error, IfMatch, StatusQuery, StatusView, Write};
+use serde_json::json;
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+use world::{World, fresh};
+
+fn id(text: &str) -> ResourceId {
+    ResourceId::parse(text).unwrap()
+}
+
+/// Reads of the store that `what` costs.
+fn cost(world: &World, what: impl FnOnce()) -> usize {
+    let before = world.faulty.reads.load(SeqCst);
+    what();
+    world.faulty.reads.load(SeqCst) - before
+}
+
+fn version(world: &World, at: &str) -> u64 {
+    world.run(world.service.resource(&world.ctx(), &world.ty("ticket"), &id(at))).unwrap().version
+}
+
+fn waiting(world: &World, at: &str, query: StatusQuery) -> JoinHandle<Result<Option<StatusView>, Error>> {
+    let (service, ctx, ty, id) = (world.service.clone(), world.ctx(), world.ty("ticket"), id(at));
+    let task = world.spawn(async move { service.status(&ctx, &ty, &id, query).await });
+    world.quiet();
+    task
+}
+
+fn until_done() -> StatusQuery {
+    StatusQuery { until: Some(Until::Done), wait: Duration::from_secs(60), ..StatusQuery::default() }
+}
+
+#[test]
+fn a_thousand_pollers_of_one_unchanged_resource_read_once() {
+    let world = World::new();
+    world.create("ticket", json!({ "id": "1" }));
+    let (ctx, ty) = (world.ctx(), world.ty("ticket"));
+    let reads = cost(&world, || {
+        for _ in 0..1_000 {
+            assert_eq!(version(&world, "1"), 1);
+            let known = StatusQuery { if_none_match: Some(IfMatch::Versions(vec![1])), ..StatusQuery::default() };
+            assert!(world.run(world.service.status(&ctx, &ty, &id("1"), known)).unwrap().is_none());
+            let known = IfMatch::Versions(vec![1]);
+            assert!(world.run(world.service.resource_wait(&ctx, &ty, &id("1"), &known, Duration::ZERO)).unwrap().is_none());
+        }
+    });
+    assert_eq!(reads, 1);
+    let tenant = world.tenant_ctx("default");
+    assert_eq!(
+        cost(&world, || {
+            let known = IfMatch::Versions(vec![1]);
+            assert!(world.run(world.service.resource_wait(&tenant, &ty, &id("1"), &known, Duration::ZERO)).unwrap().is_none());
+        }),
+        0,
+        "an authorised 304 touches no storage"
+    );
+}
+
+#[test]
+fn who_asks_while_it_is_read_shares_the_read_and_its_bytes() {
+    let world = World::new();
+    world.create("ticket", json!({ "id": "1" }));
+    world.faulty.hold_rows(true);
+    let (ctx, ty) = (world.ctx(), world.ty("ticket"));
+    let mut asked = Vec::new();
+    let reads = cost(&world, || {
+        for _ in 0..100 {
+            let (service, ctx, ty) = (world.service.clone(), ctx.clone(), Arc::clone(&ty));
+            asked.push(world.spawn(async move { service.resource(&ctx, &ty, &id("1")).await }));
+        }
+        world.quiet();
+        // The one who reads goes away: another one does it in his place.
+        asked.remove(0).abort();
+        world.quiet();
+        world.faulty.hold_rows(false);
+    });
+    assert_eq!(reads, 2);
+    let bodies: Vec<_> = asked.into_iter().map(|it| world.run(it).unwrap().unwrap().body).collect();
+    assert!(bodies.iter().all(|it| it.as_ptr() == bodies[0].as_ptr()), "one buffer for all");
+}
+
+#[test]
+fn what_was_written_is_read_at_once_and_from_memory() {
+    let world = World::new();
+    world.create("ticket", json!({ "id": "1" }));
+    assert_eq!(version(&world, "1"), 1);
+    let (ctx, ty) = (world.ctx(), world.ty("ticket"));
+    for seat in 2..20 {
+        let patch = json!({ "seat": seat });
+        let made = fresh(world.run(world.service.patch_resource(&ctx, &ty, &id("1"), patch, IfMatch::None, Write::plain())).unwrap());
+        let reads = cost(&world, || {
+            let view = world.run(world.service.resource(&ctx, &ty, &id("1"))).unwrap();
+            assert_eq!((&view.body, view.version), (&made.body, made.version));
+        });
+        assert_eq!(reads, 0, "its event says what it is now");
+    }
+    world.step("ticket", "1", "sell").unwrap();
+    let view = world.run(world.service.status(&ctx, &ty, &id("1"), StatusQuery::default())).unwrap().unwrap();
+    let row = world.run(world.store.resource(&view.tenant, &ty.compiled.decl.name, &id("1"))).unwrap().unwrap().resource;
+    assert_eq!((view.status, view.since, view.version), (row.status.clone(), row.since, row.version));
+    assert_eq!(world.run(world.service.resource(&ctx, &ty, &id("1"))).unwrap().body, row.encode());
+    world.run(world.service.delete_resource(&ctx, &ty, &id("1"), IfMatch::None, Write::plain())).unwrap();
+    assert!(matches!(world.run(world.service.resource(&ctx, &ty, &id("1"))), Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn a_restart_forgets_and_reads_again() {
+    let mut world = World::new();
+    world.create("ticket", json!({ "id": "1" }));
+    assert_eq!(version(&world, "1"), 1);
+    world.crash();
+    assert_eq!(cost(&world, || assert_eq!(version(&world, "1"), 1)), 1);
+}
+
+#[test]
+fn one_change_costs_those_who_wait_for_others_nothing() {
+    let world = World::new();
+    let all: Vec<_> = (0..90)
+        .map(|n| {
+            world.create("ticket", json!({ "id": format!("t{n}") }));
+            waiting(&world, &format!("t{n}"), until_done())
+        })
+        .collect();
+    let reads = cost(&world, || {
+        world.step("ticket", "t7", "sell").unwrap();
+        world.quiet();
+    });
+    assert_eq!(reads, 1, "the step reads its row; nobody reads anything for having waited");
+    let known: Vec<usize> = all.iter().enumerate().filter_map(|(n, it)| it.is_finished().then_some(n)).collect();
+    assert_eq!(known, [7]);
+}
+
+#[test]
+fn all_who_wait_for_one_know_and_read_nothing() {
+    let world = World::new();
+    world.create("ticket", json!({ "id": "1" }));
+    let all: Vec<_> = (0..100).map(|_| waiting(&world, "1", until_done())).collect();
+    let reads = cost(&world, || {
+        world.step("ticket", "1", "sell").unwrap();
+        world.quiet();
+    });
+    assert_eq!(reads, 1, "the step's own");
+    assert!(all.iter().all(JoinHandle::is_finished));
+}
+
+#[test]
+fn when_to_ask_again_is_learned_from_others() {
+    let world = World::new();
+    let retry_after = |at: &str| {
+        let view = world.run(world.service.status(&world.ctx(), &world.ty("ticket"), &id(at), StatusQuery::default()));
+        view.unwrap().unwrap().retry_after.map(|it| it.as_secs())
+    };
+    for n in 0..20 {
+        assert_eq!(retry_after(&world.create("ticket", json!({ "id": format!("t{n}") })).id.as_str()), Some(1), "{n} stays say nothing");
+        world.pass(Duration::from_secs(7));
+        let (ctx, ty, at) = (world.ctx(), world.ty("ticket"), id(&format!("t{n}")));
+        // A patch ends no stay.
+        let patch = world.service.patch_resource(&ctx, &ty, &at, json!({ "seat": n }), IfMatch::None, Write::plain());
+        world.run(patch).unwrap();
+        world.step("ticket", &format!("t{n}"), "sell").unwrap();
+    }
+    world.create("ticket", json!({ "id": "next" }));
+    assert_eq!(retry_after("next"), Some(7));
+    world.step("ticket", "next", "sell").unwrap();
+    assert_eq!(retry_after("next"), None, "it is done");
+}
+
+/// Several threads: what is read is never older than what the store said before it was asked.
+#[test]
+fn nothing_stale_is_read_while_others_write() {
+    let world = World::new();
+    for n in 0..3 {
+        world.create("ticket", json!({ "id": format!("t{n}") }));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    let (service, store, ctx, ty) = (&world.service, &world.store, world.ctx(), world.ty("ticket"));
+    let tenant = ctx.tenant().unwrap().clone();
+    runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..3 {
+            let (service, ctx, ty) = (service.clone(), ctx.clone(), Arc::clone(&ty));
+            tasks.spawn(async move {
+                let at = id(&format!("t{n}"));
+                for seat in 0..300 {
+                    let patch = json!({ "seat": seat });
+                    let made = fresh(service.patch_resource(&ctx, &ty, &at, patch, IfMatch::None, Write::plain()).await.unwrap());
+                    let read = service.resource(&ctx, &ty, &at).await.unwrap();
+                    assert_eq!((read.version, read.body), (made.version, made.body), "only this task writes it");
+                }
+            });
+        }
+        for reader in 0..6 {
+            let (service, store, ctx, ty, tenant) = (service.clone(), Arc::clone(store), ctx.clone(), Arc::clone(&ty), tenant.clone());
+            tasks.spawn(async move {
+                let at = id(&format!("t{}", reader % 3));
+                let mut last = 0;
+                while last < 301 {
+                    let floor = store.resource(&tenant, &ty.compiled.decl.name, &at).await.unwrap().unwrap().resource.version;
+                    let read = service.resource(&ctx, &ty, &at).await.unwrap().version;
+                    assert!(read >= floor && read >= last, "{read} after {floor} and {last}");
+                    last = read;
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap();
+        }
+    });
+}
