@@ -228,8 +228,7 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
     let delivery_slots = it.read("delivery.slots", 4_096, |it| (*it).into(), |it| parse::bounded(it, 1, 65_536));
     let user_agent = it.read("delivery.user_agent", "Ringback".to_owned(), |it| it.as_str().into(), parse::product);
     let waiters = it.read("limits.waiters", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
-    let waiters_per_key =
-        it.read("limits.waiters_per_key", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
+    let waiters_per_key = it.read("limits.waiters_per_key", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
 
     if key_file.as_os_str().is_empty() && beside.is_none() {
         it.complain(

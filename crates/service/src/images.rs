@@ -168,10 +168,9 @@ impl Images {
         for change in &set.changes {
             let Change::Resource { row, .. } = change else { continue };
             let it = &row.resource;
-            let event = set
-                .events
-                .iter()
-                .find(|event| event.of.as_ref().is_some_and(|of| of.version == it.version && of.id == it.id && of.type_name == it.type_name));
+            let event = set.events.iter().find(|event| {
+                event.of.as_ref().is_some_and(|of| of.version == it.version && of.id == it.id && of.type_name == it.type_name)
+            });
             // Without an event nobody announces the change: the mark stays until its end.
             marks.push((key(&it.tenant, &it.type_name, &it.id), event.map(|it| it.id.bits())));
         }

@@ -4,7 +4,13 @@
 //! committed with the version that it was decided on: whoever was slower
 //! decides again.
 
-use crate::{Ctx, Error, Outcome, Service, Write, idempotency::{Decision, Left}, images::Image, types::ServedType, waker::WakeOn};
+use crate::{
+    Ctx, Error, Outcome, Service, Write,
+    idempotency::{Decision, Left},
+    images::Image,
+    types::ServedType,
+    waker::WakeOn,
+};
 use bytes::Bytes;
 use ringback_engine::{
     lifecycle::{self, Actor, Decided},

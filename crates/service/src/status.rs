@@ -3,9 +3,7 @@
 use crate::{Ctx, Error, Service, images::Image, resources::IfMatch, types::ServedType};
 use ringback_engine::lifecycle;
 use ringback_model::{
-    EventType, ResourceId, StatusName, Subject, TenantId, Timestamp, TransitionName,
-    resource::Version,
-    subscription::Until,
+    EventType, ResourceId, StatusName, Subject, TenantId, Timestamp, TransitionName, resource::Version, subscription::Until,
 };
 use std::{sync::PoisonError, time::Duration};
 

@@ -161,7 +161,7 @@ fn when_to_ask_again_is_learned_from_others() {
         view.unwrap().unwrap().retry_after.map(|it| it.as_secs())
     };
     for n in 0..20 {
-        assert_eq!(retry_after(&world.create("ticket", json!({ "id": format!("t{n}") })).id.as_str()), Some(1), "{n} stays say nothing");
+        assert_eq!(retry_after(world.create("ticket", json!({ "id": format!("t{n}") })).id.as_str()), Some(1), "{n} stays say nothing");
         world.pass(Duration::from_secs(7));
         let (ctx, ty, at) = (world.ctx(), world.ty("ticket"), id(&format!("t{n}")));
         // A patch ends no stay.

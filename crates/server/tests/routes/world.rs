@@ -113,15 +113,14 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(7)),
             seal: Arc::new(FakeSeal::default()),
         };
-        let config =
-            Config {
-                public_url: "https://api.example.com".into(),
-                dev: false,
-                user_agent: "Ringback/test".into(),
-                slots: 64,
-                waiters_max,
-                waiters_per_key_max: waiters_max,
-            };
+        let config = Config {
+            public_url: "https://api.example.com".into(),
+            dev: false,
+            user_agent: "Ringback/test".into(),
+            slots: 64,
+            waiters_max,
+            waiters_per_key_max: waiters_max,
+        };
         let types = [payment(), note(), dossier()].iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
         let service = Service::start(deps, config, types).await.expect("it starts");
         let key = service.first_key(|_| Ok(())).await.expect("a key").expect("the first one");

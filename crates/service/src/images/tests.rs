@@ -95,10 +95,7 @@ async fn a_change_is_taken_from_its_event() {
     drop(writing);
     let after = read(&images, 1, None).await.expect("it is in memory");
     let wanted = Image::of(resource(1, 2));
-    assert_eq!(
-        (&after.body, &after.status, after.since, after.version),
-        (&wanted.body, &wanted.status, wanted.since, wanted.version)
-    );
+    assert_eq!((&after.body, &after.status, after.since, after.version), (&wanted.body, &wanted.status, wanted.since, wanted.version));
 }
 
 #[tokio::test]

@@ -213,7 +213,9 @@ impl Life {
     pub fn refused<T>(&self, why: &Error) -> Told<T> {
         match why {
             Error::OutcomeUnknown => Told::Unknown,
-            Error::Overloaded | Error::StorageFull | Error::Draining | Error::IdempotencyInProgress | Error::TooManyWaiters { .. } => Told::Later,
+            Error::Overloaded | Error::StorageFull | Error::Draining | Error::IdempotencyInProgress | Error::TooManyWaiters { .. } => {
+                Told::Later
+            }
             Error::Internal(why) => {
                 self.trouble(why);
                 Told::Unknown
