@@ -18,6 +18,7 @@ pub mod keys;
 pub mod lifecycle;
 pub mod list;
 pub mod matching;
+pub mod mirror;
 mod patch;
 pub mod position;
 pub mod retry;

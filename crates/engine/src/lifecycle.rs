@@ -144,7 +144,7 @@ pub enum Refusal {
     },
 }
 
-fn violation(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Violation {
+pub(crate) fn violation(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Violation {
     Violation { pointer: pointer.into(), code: code.to_owned(), detail: detail.into() }
 }
 
@@ -418,7 +418,7 @@ fn image(row: &Resource) -> Map<String, Value> {
 
 /// Puts a decision together, if the new image keeps the limits.
 #[expect(clippy::too_many_arguments, reason = "one place where all parts of a decision meet")]
-fn decide(
+pub(crate) fn decide(
     decl: &TypeDecl,
     old: Option<&Resource>,
     resource: Resource,
@@ -452,7 +452,7 @@ fn decide(
 }
 
 #[expect(clippy::too_many_arguments, reason = "one place where all parts of an event meet")]
-fn event(
+pub(crate) fn event(
     decl: &TypeDecl,
     resource: &Resource,
     event_type: &EventType,

@@ -8,6 +8,7 @@
 //! a type then decides (`lifecycle`).
 
 mod lifecycle;
+mod mirror;
 mod read;
 mod rules;
 #[cfg(test)]
@@ -44,8 +45,8 @@ pub const RESERVED_SEGMENTS: [&str; 10] =
 /// Names below `{path}/{id}/` that are not transitions.
 pub const RESERVED_TRANSITIONS: [&str; 4] = ["status", "events", "versions", "restore"];
 
-const MEMBERS: [&str; 11] =
-    ["type", "path", "id", "schema", "lifecycle", "events", "indexes", "access", "poll", "require_if_match", "examples"];
+const MEMBERS: [&str; 12] =
+    ["type", "path", "id", "schema", "lifecycle", "events", "indexes", "access", "poll", "require_if_match", "mirror", "examples"];
 
 /// Reads a declaration.
 ///
@@ -124,6 +125,7 @@ fn declaration(source: &Value, problems: &Problems) -> Option<TypeDecl> {
     let access = access(top.optional("access"));
     let poll = poll(top.optional("poll"));
     let require_if_match = top.optional("require_if_match").and_then(|it| it.boolean()).unwrap_or(false);
+    let mirror = top.optional("mirror").and_then(|it| it.boolean()).unwrap_or(false);
     let examples = top.optional("examples").map_or_else(Vec::new, |it| examples(&it));
     if name.as_str() == "ringback" {
         problems.add("/type", "events named `ringback.…` are the server's own; take another name");
@@ -137,8 +139,8 @@ fn declaration(source: &Value, problems: &Problems) -> Option<TypeDecl> {
         Some(it) => it?,
         None => format!("{}_", name.as_str().chars().filter(char::is_ascii_alphanumeric).take(3).collect::<String>().to_lowercase()),
     };
-    let (immutable, read_only, defaults) = rules::fields(&schema, problems);
-    Some(TypeDecl {
+    let (immutable, read_only, defaults) = rules::fields(&schema, mirror, problems);
+    let decl = TypeDecl {
         name,
         path,
         id_prefix,
@@ -152,9 +154,11 @@ fn declaration(source: &Value, problems: &Problems) -> Option<TypeDecl> {
         access,
         poll,
         require_if_match,
+        mirror,
         examples,
         source: source.clone(),
-    })
+    };
+    Some(if mirror { mirror::mirrored(decl, problems) } else { decl })
 }
 
 fn default_path(name: &TypeName, problems: &Problems) -> String {

@@ -9,6 +9,7 @@
 use crate::{
     expr::{Expr, Scope},
     lifecycle::{self, Refusal, Violation},
+    mirror,
     schema::{self, Declared, join},
     suggest,
     type_check::{TypeProblem, problem},
@@ -128,10 +129,15 @@ impl CompiledType {
                 continue;
             };
             let mut body = body.clone();
-            let made = lifecycle::take_id(&mut body)
-                .and_then(|_| lifecycle::create(self, tenant.clone(), id.clone(), body, Timestamp::from_secs(0), EventId::from_bits(0)));
+            let (now, event) = (Timestamp::from_secs(0), EventId::from_bits(0));
+            let made = if self.decl.mirror {
+                body.shift_remove("id");
+                mirror::put(self, tenant.clone(), id.clone(), None, body, now, event).map(drop)
+            } else {
+                lifecycle::take_id(&mut body).and_then(|_| lifecycle::create(self, tenant.clone(), id.clone(), body, now, event)).map(drop)
+            };
             match made {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(Refusal::Invalid(all)) => problems.extend(all.into_iter().map(|it| problem(format!("{at}{}", it.pointer), it.detail))),
                 Err(Refusal::ReadOnly { pointer, detail }) => problems.push(problem(format!("{at}{pointer}"), detail)),
                 Err(_) => problems.push(problem(at, "it could not be created")),

@@ -95,7 +95,7 @@ impl EventDraft {
     /// Gives the draft its place and makes the public bytes.
     #[must_use]
     pub fn place(self, tenant: TenantId, seq: Seq, sequence: Sequence, ends_change_set: bool) -> Event {
-        let bytes = self.encode(&tenant, sequence);
+        let bytes = self.encode(&tenant, Some(sequence));
         Event {
             seq,
             sequence,
@@ -112,16 +112,23 @@ impl EventDraft {
         }
     }
 
-    fn encode(&self, tenant: &TenantId, sequence: Sequence) -> Bytes {
+    /// The public bytes as far as they are known before the event has a place: without `id` and `sequence`.
+    #[must_use]
+    pub fn preview(&self, tenant: &TenantId) -> Bytes {
+        self.encode(tenant, None)
+    }
+
+    fn encode(&self, tenant: &TenantId, sequence: Option<Sequence>) -> Bytes {
         let mut out = Vec::with_capacity(192 + self.data.len() + self.previous.as_ref().map_or(0, Bytes::len));
         // Ids, event types and tenants need no escapes by their grammar.
-        out.extend_from_slice(
-            format!(
-                "{{\"id\":\"{}\",\"type\":\"{}\",\"timestamp\":\"{}\",\"tenant\":\"{tenant}\",\"sequence\":{sequence}",
-                self.id, self.event_type, self.timestamp
-            )
-            .as_bytes(),
-        );
+        match sequence {
+            Some(_) => out.extend_from_slice(format!("{{\"id\":\"{}\",\"type\":\"{}\"", self.id, self.event_type).as_bytes()),
+            None => out.extend_from_slice(format!("{{\"type\":\"{}\"", self.event_type).as_bytes()),
+        }
+        out.extend_from_slice(format!(",\"timestamp\":\"{}\",\"tenant\":\"{tenant}\"", self.timestamp).as_bytes());
+        if let Some(sequence) = sequence {
+            out.extend_from_slice(format!(",\"sequence\":{sequence}").as_bytes());
+        }
         if let Some(subject) = &self.subject {
             out.extend_from_slice(b",\"subject\":");
             push_str(&mut out, subject.as_str());
@@ -270,7 +277,7 @@ fn thin(event: &Event, public_url: &str) -> Bytes {
         audience: event.audience,
         of: None,
     }
-    .encode(&event.tenant, event.sequence)
+    .encode(&event.tenant, Some(event.sequence))
 }
 
 #[cfg(test)]

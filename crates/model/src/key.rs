@@ -150,6 +150,18 @@ impl Scopes {
         Self(scopes.into_iter().fold(0, |bits, it| bits | 1 << it as u32))
     }
 
+    /// As a number, to be kept for a while and read by `from_bits`.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Reads what `bits` gave.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// Whether `scope` is among them.
     #[must_use]
     pub const fn has(self, scope: Scope) -> bool {

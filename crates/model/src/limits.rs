@@ -51,6 +51,10 @@ pub const CHOSEN_ID_BYTES_MAX: usize = 128;
 pub const TENANT_ID_BYTES_MAX: usize = 63;
 /// An `Idempotency-Key` header, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Operations of one batch.
+pub const BATCH_OPERATIONS_MAX: usize = 100;
+/// `source_version` of a mirrored resource: what every database and index holds exactly.
+pub const SOURCE_VERSION_MAX: u64 = i64::MAX as u64;
 /// How long an idempotent answer is kept.
 pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
 

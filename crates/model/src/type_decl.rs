@@ -40,6 +40,9 @@ pub struct TypeDecl {
     pub poll: Poll,
     /// Whether PATCH, DELETE and transitions without `If-Match` are refused (428).
     pub require_if_match: bool,
+    /// Whether its truth lives elsewhere: then the only writes are PUT and DELETE with a
+    /// `source_version`, there are no transitions, and `schema` has the member `source_version`.
+    pub mirror: bool,
     /// Bodies that create one; shown in documents.
     pub examples: Vec<Value>,
     /// The declaration as it was given, for `GET /v1/types/{name}`.
@@ -153,6 +156,33 @@ impl TypeDecl {
     #[must_use]
     pub fn is_done(&self, name: &StatusName) -> bool {
         self.status(name).is_some_and(|it| it.done)
+    }
+
+    /// The event of a mirrored resource that comes to `status`.
+    #[must_use]
+    pub fn status_event(&self, status: &StatusName) -> Option<EventType> {
+        EventType::parse(&alloc::format!("{}.{status}", self.name)).ok()
+    }
+
+    /// Every event type that resources of this type make, each once: creation first (of a mirror:
+    /// its statuses), then the transitions in the order of the file, change, deletion.
+    #[must_use]
+    pub fn event_types(&self) -> Vec<EventType> {
+        let mut all: Vec<EventType> = Vec::new();
+        if self.mirror {
+            all.extend(self.lifecycle.statuses.iter().filter_map(|it| self.status_event(&it.name)));
+        } else {
+            all.push(self.events.created.clone());
+            all.extend(self.lifecycle.transitions.iter().map(|it| it.event.clone()));
+        }
+        all.extend([self.events.updated.clone(), self.events.deleted.clone()]);
+        let mut once: Vec<EventType> = Vec::with_capacity(all.len());
+        for it in all {
+            if !once.contains(&it) {
+                once.push(it);
+            }
+        }
+        once
     }
 
     /// The declaration of a transition.

@@ -84,6 +84,7 @@ pub enum Op {
     ResourceCreate,
     ResourceGet,
     ResourcePatch,
+    ResourcePut,
     ResourceDelete,
     ResourceTransition,
     ResourceStatus,
@@ -116,6 +117,7 @@ pub enum Op {
     KeyGet,
     KeyDelete,
     LogGet,
+    Batch,
 }
 
 /// One route.
@@ -139,6 +141,7 @@ pub struct Route {
 
 const NONE: Params = Params::Only(&[]);
 const PAGE: Params = Params::Only(&["limit", "after"]);
+const DRY: Params = Params::Only(&["dry_run"]);
 
 const fn route(method: Method, path: &'static str, needs: Scope, about: About, params: Params, shape: Shape, op: Op) -> Route {
     Route { method, path, needs: Some(needs), about, params, shape, op }
@@ -163,18 +166,19 @@ pub const ROUTES: &[Route] = &[
     probe("/readyz", Op::Readyz),
 
     route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "filter", "limit"]), List, Op::ResourceList),
-    route(Post,   "{path}",                          ResourcesWrite,     Tenant,      NONE, Object,  Op::ResourceCreate),
+    route(Post,   "{path}",                          ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourceCreate),
     route(Get,    "{path}/{id}",                     ResourcesRead,      TenantOrAll, Params::Only(&["wait"]), Object, Op::ResourceGet),
-    route(Patch,  "{path}/{id}",                     ResourcesWrite,     Tenant,      NONE, Object,  Op::ResourcePatch),
-    route(Delete, "{path}/{id}",                     ResourcesWrite,     Tenant,      NONE, Nothing, Op::ResourceDelete),
+    route(Put,    "{path}/{id}",                     ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourcePut),
+    route(Patch,  "{path}/{id}",                     ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourcePatch),
+    route(Delete, "{path}/{id}",                     ResourcesWrite,     Tenant,      Params::Only(&["dry_run", "source_version"]), Nothing, Op::ResourceDelete),
     route(Get,    "{path}/{id}/status",              ResourcesRead,      TenantOrAll, Params::Only(&["wait", "until"]), Object, Op::ResourceStatus),
     route(Get,    "{path}/{id}/events",              EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "types", "wait"]), Feed, Op::ResourceEvents),
     route(Get,    "{path}/{id}/versions",            ResourcesRead,      TenantOrAll, PAGE, List,    Op::ResourceVersions),
     route(Get,    "{path}/{id}/versions/{n}",        ResourcesRead,      TenantOrAll, NONE, Object,  Op::ResourceVersion),
-    route(Post,   "{path}/{id}/{transition}",        ResourcesAct,       Tenant,      NONE, Object,  Op::ResourceTransition),
+    route(Post,   "{path}/{id}/{transition}",        ResourcesAct,       Tenant,      DRY,  Object,  Op::ResourceTransition),
 
     route(Get,    "/v1/events",                      EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "subject", "types", "wait"]), Feed, Op::EventFeed),
-    route(Post,   "/v1/events",                      EventsPublish,      Tenant,      NONE, Object,  Op::EventPublish),
+    route(Post,   "/v1/events",                      EventsPublish,      Tenant,      DRY,  Object,  Op::EventPublish),
     route(Get,    "/v1/events/{id}",                 EventsRead,         TenantOrAll, NONE, Object,  Op::EventGet),
 
     route(Get,    "/v1/subscriptions",               SubscriptionsRead,  TenantOrAll, PAGE, List,    Op::SubscriptionList),
@@ -203,6 +207,8 @@ pub const ROUTES: &[Route] = &[
     route(Post,   "/v1/keys",                        KeysWrite,          Server,      NONE, Object,  Op::KeyCreate),
     route(Get,    "/v1/keys/{id}",                   KeysWrite,          Server,      NONE, Object,  Op::KeyGet),
     route(Delete, "/v1/keys/{id}",                   KeysWrite,          Server,      NONE, Nothing, Op::KeyDelete),
+
+    route(Post,   "/v1/batch",                       ResourcesWrite,     Tenant,      DRY,  Object,  Op::Batch),
 
     route(Get,    "/v1/log",                         EventsRead,         TenantOrAll, NONE, Object,  Op::LogGet),
 ];
@@ -298,7 +304,8 @@ mod tests {
         check("{path}", Get, "/1/complete", "[Post]");
         check("{path}", Get, "/1/versions/2", "ResourceVersion [\"1\", \"2\"]");
         check("{path}", Post, "/1/versions/2", "[Get]");
-        check("{path}", Put, "/1", "[Get, Patch, Delete]");
+        check("{path}", Put, "/1", "ResourcePut [\"1\"]");
+        check("{path}", Put, "/1/status", "[Get]");
         check("", Get, "/v1/events", "EventFeed []");
         check("", Get, "/v1/events/evt_1", "EventGet [\"evt_1\"]");
         check("", Post, "/v1/subscriptions/1/pause", "SubscriptionPause [\"1\"]");

@@ -36,6 +36,8 @@ pub enum Needs {
         /// "create payments", …
         what: String,
     },
+    /// All that the key might do which an Idempotency-Key was first used with.
+    KeyThatWasAnswered,
 }
 
 /// A refusal.
@@ -62,6 +64,19 @@ pub enum Error {
     },
     PreconditionRequired {
         type_name: TypeName,
+    },
+    /// `If-None-Match: *`, and it is there.
+    Exists {
+        id: String,
+    },
+    /// A change of a mirrored resource that isn't its source's.
+    Mirrored {
+        type_name: TypeName,
+    },
+    /// One operation of a batch; nothing of the batch was done.
+    Operation {
+        at: usize,
+        error: Box<Error>,
     },
     Lifecycle {
         id: ResourceId,

@@ -1,6 +1,12 @@
 //! Events: publish, read, follow.
 
-use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, tail, waker::WakeOn};
+use crate::{
+    Ctx, Error, Outcome, Service, Write,
+    batch::{ALONE, Ahead},
+    idempotency::Decision,
+    tail,
+    waker::WakeOn,
+};
 use bytes::Bytes;
 use ringback_model::{
     EventId, EventType, Subject, TenantId, Timestamp,
@@ -108,8 +114,14 @@ impl Service {
     /// # Errors
     /// `TypeOwned`, `EventKeyTaken`, `Forbidden` (an operator's audience).
     pub async fn publish(&self, ctx: &Ctx, events: Vec<NewEvent>, write: Write<Published>) -> Result<Outcome<Published>, Error> {
-        let tenant = ctx.tenant()?;
-        for event in &events {
+        self.may_publish(ctx, &events)?;
+        self.write(ctx, write, || self.decide_publish(ctx, &events, &ALONE)).await
+    }
+
+    /// Whether the caller may publish these at all.
+    pub(crate) fn may_publish(&self, ctx: &Ctx, events: &[NewEvent]) -> Result<(), Error> {
+        ctx.tenant()?;
+        for event in events {
             if let Some(owner) = self.owner_of(event.event_type.first_segment()) {
                 return Err(Error::TypeOwned { event_type: event.event_type.clone(), owner });
             }
@@ -117,60 +129,65 @@ impl Service {
                 ctx.require(Authority::Operator, || "publish events for operators alone".into())?;
             }
         }
-        self.write(ctx, write, || async {
-            let now = self.now();
-            let mut set = ChangeSet::new(tenant.clone(), now);
-            let mut items = Vec::with_capacity(events.len());
-            let mut keys: BTreeMap<&str, usize> = BTreeMap::new();
-            for event in &events {
-                let draft = EventDraft {
-                    id: self.event_id(),
-                    event_type: event.event_type.clone(),
-                    timestamp: now,
-                    subject: event.subject.clone(),
-                    data: event.data.clone(),
-                    previous: None,
-                    occurred_at: event.occurred_at,
-                    key: event.key.clone(),
-                    audience: event.audience,
-                    of: None,
-                };
-                if let Some(key) = &event.key {
-                    if let Some(at) = keys.get(key.as_str()) {
-                        let first = set.events.get(*at).filter(|it| same_content(it, &draft));
-                        let Some(_) = first else { return Err(Error::EventKeyTaken { key: key.clone(), by: draft.id }) };
-                        items.push(Item::Same(*at));
-                        continue;
-                    }
-                    if let Some(stored) = self.inner.store.event_by_key(tenant, key).await? {
-                        if !is_repeat(&draft, &stored) {
-                            return Err(Error::EventKeyTaken { key: key.clone(), by: stored.id });
-                        }
-                        items.push(Item::Stored(stored));
-                        continue;
-                    }
-                    keys.insert(key, set.events.len());
+        Ok(())
+    }
+
+    pub(crate) async fn decide_publish(&self, ctx: &Ctx, events: &[NewEvent], ahead: &Ahead) -> Result<Decision<Published>, Error> {
+        let tenant = ctx.tenant()?;
+        let now = self.now();
+        let mut set = ChangeSet::new(tenant.clone(), now);
+        let mut items = Vec::with_capacity(events.len());
+        let mut keys: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in events {
+            let draft = EventDraft {
+                id: self.event_id(),
+                event_type: event.event_type.clone(),
+                timestamp: now,
+                subject: event.subject.clone(),
+                data: event.data.clone(),
+                previous: None,
+                occurred_at: event.occurred_at,
+                key: event.key.clone(),
+                audience: event.audience,
+                of: None,
+            };
+            if let Some(key) = &event.key {
+                if let Some(by) = ahead.event_of_key(key) {
+                    return Err(Error::EventKeyTaken { key: key.clone(), by });
                 }
-                items.push(Item::New(set.events.len()));
-                set.events.push(draft);
+                if let Some(at) = keys.get(key.as_str()) {
+                    let first = set.events.get(*at).filter(|it| same_content(it, &draft));
+                    let Some(_) = first else { return Err(Error::EventKeyTaken { key: key.clone(), by: draft.id }) };
+                    items.push(Item::Same(*at));
+                    continue;
+                }
+                if let Some(stored) = self.inner.store.event_by_key(tenant, key).await? {
+                    if !is_repeat(&draft, &stored) {
+                        return Err(Error::EventKeyTaken { key: key.clone(), by: stored.id });
+                    }
+                    items.push(Item::Stored(stored));
+                    continue;
+                }
+                keys.insert(key, set.events.len());
             }
-            let last = if set.events.is_empty() { self.inner.store.bounds(&ctx.scope).await?.last } else { 0 };
-            let (service, scope) = (self.clone(), ctx.scope.clone());
-            Ok(Decision::new(set, move |committed: &Committed| {
-                let new = |at: usize, repeated| committed.events.get(at).map(|it| PublishedEvent { event: Arc::clone(it), repeated });
-                let shown = items.iter().filter_map(|it| match it {
-                    Item::New(at) => new(*at, false),
-                    Item::Same(at) => new(*at, true),
-                    Item::Stored(event) => Some(PublishedEvent { event: Arc::clone(event), repeated: true }),
-                });
-                Published {
-                    events: shown.collect(),
-                    position: service.position(&scope, committed.sequence.max(last)),
-                    last_new: committed.events.last().map(|it| it.id),
-                }
-            }))
-        })
-        .await
+            items.push(Item::New(set.events.len()));
+            set.events.push(draft);
+        }
+        let last = if set.events.is_empty() { self.inner.store.bounds(&ctx.scope).await?.last } else { 0 };
+        let (service, scope) = (self.clone(), ctx.scope.clone());
+        Ok(Decision::new(set, move |committed: &Committed| {
+            let new = |at: usize, repeated| committed.events.get(at).map(|it| PublishedEvent { event: Arc::clone(it), repeated });
+            let shown = items.iter().filter_map(|it| match it {
+                Item::New(at) => new(*at, false),
+                Item::Same(at) => new(*at, true),
+                Item::Stored(event) => Some(PublishedEvent { event: Arc::clone(event), repeated: true }),
+            });
+            Published {
+                events: shown.collect(),
+                position: service.position(&scope, committed.sequence.max(last)),
+                last_new: committed.events.last().map(|it| it.id),
+            }
+        }))
     }
 
     /// Who owns event types that begin with this segment.

@@ -4,8 +4,16 @@
 //! disagree; it is sealed, because an answer may show a secret once. Only what
 //! succeeded is kept: a refusal is decided afresh.
 
-use crate::{Ctx, Service, error::Error};
-use ringback_model::{StatusName, TenantId, TypeName, limits};
+use crate::{
+    Caller, Ctx, Service,
+    error::{Error, Needs},
+};
+use bytes::Bytes;
+use ringback_model::{
+    StatusName, TenantId, TypeName,
+    key::{Authority, Scopes},
+    limits,
+};
 use ringback_ports::{
     Seal,
     seal::Binding,
@@ -50,6 +58,7 @@ pub enum Begin {
 /// What a write needs beside its arguments.
 pub struct Write<T> {
     record: Option<(Permit, Render<T>)>,
+    dry: bool,
 }
 
 type Render<T> = Arc<dyn Fn(&T) -> Vec<u8> + Send + Sync>;
@@ -64,12 +73,18 @@ impl<T> Write<T> {
     /// Without an Idempotency-Key.
     #[must_use]
     pub const fn plain() -> Self {
-        Self { record: None }
+        Self { record: None, dry: false }
     }
 
     /// With one: `render` makes the bytes that a replay answers.
     pub fn recorded(permit: Permit, render: impl Fn(&T) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self { record: Some((permit, Arc::new(render))) }
+        Self { record: Some((permit, Arc::new(render))), dry: false }
+    }
+
+    /// Only decided, with all checks, and not done: nothing is stored, also no answer.
+    #[must_use]
+    pub const fn dry() -> Self {
+        Self { record: None, dry: true }
     }
 }
 
@@ -80,14 +95,27 @@ pub enum Outcome<T> {
     Fresh(T),
     /// It was done before; these are the bytes that `render` made then.
     Replayed(Vec<u8>),
+    /// It was not done; this is what it would have made.
+    Dry(Preview),
+}
+
+/// What a write would have made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// The resource afterwards (its last image, when it would be deleted); `None` where the write is about no single one.
+    pub resource: Option<Bytes>,
+    /// The events, without what only the log gives them: `id` and `sequence`.
+    pub events: Vec<Bytes>,
 }
 
 /// A decided change, and how to say what it made.
 pub(crate) struct Decision<T> {
     pub(crate) set: ChangeSet,
     pub(crate) make: Arc<dyn Fn(&Committed) -> T + Send + Sync>,
-    /// The stay that it ends.
-    pub(crate) left: Option<Left>,
+    /// The resource afterwards, to be shown when it is not done.
+    pub(crate) resource: Option<Bytes>,
+    /// The stays that it ends.
+    pub(crate) left: Vec<Left>,
 }
 
 /// A resource has left a status.
@@ -100,7 +128,13 @@ pub(crate) struct Left {
 
 impl<T> Decision<T> {
     pub(crate) fn new(set: ChangeSet, make: impl Fn(&Committed) -> T + Send + Sync + 'static) -> Self {
-        Self { set, make: Arc::new(make), left: None }
+        Self { set, make: Arc::new(make), resource: None, left: Vec::new() }
+    }
+
+    /// Which resource it is about.
+    pub(crate) fn about(mut self, resource: Bytes) -> Self {
+        self.resource = Some(resource);
+        self
     }
 }
 
@@ -110,7 +144,7 @@ impl Service {
     /// Looks an Idempotency-Key up and, if it is new, holds it for this request.
     ///
     /// # Errors
-    /// `IdempotencyInProgress`, `IdempotencyKeyReused`.
+    /// `IdempotencyInProgress`, `IdempotencyKeyReused`; `Forbidden` for a key that may do less than the one that was answered.
     pub async fn begin(&self, ctx: &Ctx, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<Begin, Error> {
         let running = Arc::clone(&self.inner.running);
         if !running.0.lock().unwrap_or_else(PoisonError::into_inner).insert(scope) {
@@ -133,7 +167,10 @@ impl Service {
         let key = self.data_key(&tenant)?;
         let at = Binding { tenant: tenant.as_str(), table: ANSWER.0, row: &hex(&permit.scope), column: ANSWER.1 };
         let plain = self.inner.seal.open(&key, at, &stored.answer);
-        plain.map(Some).map_err(|it| Error::Internal(format!("a kept answer: {it}")))
+        let plain = plain.map_err(|it| Error::Internal(format!("a kept answer: {it}")))?;
+        let (asked, answer) = Answered::split(&plain);
+        // It may show what only such a key may see: a key that it made, what an operator alone may write.
+        if asked.is_covered_by(&ctx.caller) { Ok(Some(answer.to_vec())) } else { Err(Error::Forbidden(Needs::KeyThatWasAnswered)) }
     }
 
     /// Decides and commits, and decides again when somebody else was faster.
@@ -145,12 +182,16 @@ impl Service {
         let tenant = self.home(ctx);
         let mut left = DECISIONS_MAX;
         loop {
-            let Decision { mut set, make, left: stay } = match decide().await {
+            let Decision { mut set, make, resource, left: stays } = match decide().await {
                 Ok(decision) => decision,
                 Err(refusal) => return self.unless_answered(ctx, &write, refusal).await,
             };
+            if write.dry {
+                let events = set.events.iter().map(|it| it.preview(&set.tenant)).collect();
+                return Ok(Outcome::Dry(Preview { resource, events }));
+            }
             if let Some((permit, render)) = &write.record {
-                set.answer = Some(self.new_answer(&tenant, permit, Arc::clone(&make), Arc::clone(render))?);
+                set.answer = Some(self.new_answer(&tenant, &ctx.caller, permit, Arc::clone(&make), Arc::clone(render))?);
             }
             if set.changes.is_empty() && set.events.is_empty() && set.answer.is_none() {
                 // Nothing to keep: a patch that changes nothing, a repeated publish.
@@ -158,7 +199,7 @@ impl Service {
             }
             match self.commit(set).await {
                 Ok(committed) => {
-                    if let Some(Left { type_name, status, stayed }) = stay {
+                    for Left { type_name, status, stayed } in stays {
                         self.inner.stays.lock().unwrap_or_else(PoisonError::into_inner).record(&type_name, &status, stayed);
                     }
                     return Ok(Outcome::Fresh(make(&committed)));
@@ -196,6 +237,7 @@ impl Service {
     fn new_answer<T: 'static>(
         &self,
         tenant: &TenantId,
+        caller: &Caller,
         permit: &Permit,
         make: Arc<dyn Fn(&Committed) -> T + Send + Sync>,
         render: Render<T>,
@@ -204,6 +246,7 @@ impl Service {
         let data_key = self.data_key(tenant)?;
         let tenant = tenant.clone();
         let row = hex(&permit.scope);
+        let asked = Answered { authority: caller.authority(), scopes: caller.scopes };
         Ok(NewAnswer {
             scope: permit.scope,
             fingerprint: permit.fingerprint,
@@ -212,7 +255,7 @@ impl Service {
                 let at = Binding { tenant: tenant.as_str(), table: ANSWER.0, row: &row, column: ANSWER.1 };
                 // The key was unwrapped a moment ago when it was looked up; should it fail
                 // now, a replay says so instead of answering something else.
-                seal.seal(&data_key, at, &render(&make(committed))).unwrap_or_default()
+                seal.seal(&data_key, at, &asked.join(&render(&make(committed)))).unwrap_or_default()
             }),
         })
     }
@@ -236,6 +279,41 @@ impl Service {
     /// Removes answers that expired, a slice at a time; how many.
     pub(crate) async fn prune_answers(&self) -> Result<usize, StoreError> {
         self.inner.store.prune_answers(self.now(), 1_000).await
+    }
+}
+
+/// What the key might do that an answer was made for; kept in front of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answered {
+    authority: Authority,
+    scopes: Scopes,
+}
+
+impl Answered {
+    /// The first byte, which no answer begins with: those from before this was kept begin with 1.
+    const MARK: u8 = 2;
+
+    fn join(self, answer: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(6 + answer.len());
+        out.extend_from_slice(&[Self::MARK, u8::from(self.authority == Authority::Operator)]);
+        out.extend_from_slice(&self.scopes.bits().to_be_bytes());
+        out.extend_from_slice(answer);
+        out
+    }
+
+    fn split(plain: &[u8]) -> (Self, &[u8]) {
+        match plain {
+            [Self::MARK, operator, a, b, c, d, answer @ ..] => {
+                let authority = if *operator == 0 { Authority::Tenant } else { Authority::Operator };
+                (Self { authority, scopes: Scopes::from_bits(u32::from_be_bytes([*a, *b, *c, *d])) }, answer)
+            }
+            // Of whom it was is not known: operators alone see it for the rest of its day.
+            older => (Self { authority: Authority::Operator, scopes: Scopes::from_bits(0) }, older),
+        }
+    }
+
+    fn is_covered_by(self, caller: &Caller) -> bool {
+        caller.authority().covers(self.authority) && caller.scopes.has_all(self.scopes)
     }
 }
 

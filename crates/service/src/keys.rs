@@ -50,6 +50,12 @@ impl Service {
             ctx.require(Authority::Operator, || format!("make {} keys", new.role.as_str()))?;
         }
         let now = self.now();
+        if new.expires_at.is_some_and(|it| it <= now) {
+            return Err(Error::Field {
+                pointer: "/expires_at".into(),
+                detail: format!("It is {now} now: a key that has expired opens nothing. Give a later time, or leave `expires_at` out."),
+            });
+        }
         let tenant = match (new.role, new.tenant, &ctx.scope) {
             (Role::Tenant, None, Scope::Tenant(own)) => Some(own.clone()),
             (Role::Tenant, None, Scope::All) => match self.registry().tenants.len() {

@@ -6,6 +6,7 @@
 //! from the log and their cursors by `dispatcher`; nothing is queued at commit.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod caller;
 mod deliveries;
 mod dispatcher;
@@ -17,6 +18,7 @@ mod keyring;
 mod keys;
 mod lists;
 mod locks;
+mod mirror;
 mod page;
 mod registry;
 mod resources;
@@ -28,14 +30,16 @@ mod tenants;
 mod types;
 mod waker;
 
+pub use batch::{BatchWritten, Made, Operation};
 pub use caller::{Caller, Ctx};
 pub use deliveries::{DeliveryQuery, DeliveryView};
 pub use error::{Error, Needs, WhyNot};
 pub use events::{FeedPage, FeedQuery, LogView, NewEvent, Published, PublishedEvent};
-pub use idempotency::{Begin, Outcome, Permit, Write};
+pub use idempotency::{Begin, Outcome, Permit, Preview, Write};
 pub use keyring::Keyring;
 pub use keys::{KeyWritten, NewKey};
 pub use lists::ListQuery;
+pub use mirror::{Before, Said};
 pub use page::Page;
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
 pub use ringback_engine::{idempotency as idempotency_key, json, lifecycle, list, position, type_check, types::CompiledType};

@@ -6,6 +6,7 @@
 
 use crate::{
     Ctx, Error, Outcome, Service, Write,
+    batch::{ALONE, Ahead},
     idempotency::{Decision, Left},
     images::Image,
     types::ServedType,
@@ -78,6 +79,8 @@ pub struct Written {
     pub event: Option<EventId>,
     /// The position after it.
     pub position: String,
+    /// Whether what the source of a mirrored resource said was news; `true` for every other write.
+    pub applied: bool,
 }
 
 /// A resource, to be shown.
@@ -101,7 +104,8 @@ pub struct ResourcePage {
 }
 
 /// What a change is decided on.
-enum Step {
+#[derive(Debug)]
+pub(crate) enum Step {
     Transition { name: String, input: Option<Value>, actor: Actor },
     Patch(Value),
     Delete,
@@ -111,7 +115,7 @@ impl Service {
     /// Makes a resource.
     ///
     /// # Errors
-    /// `Forbidden`, `Lifecycle`, `AlreadyExists`.
+    /// `Forbidden`, `Lifecycle`, `AlreadyExists`, `Mirrored`.
     pub async fn create_resource(
         &self,
         ctx: &Ctx,
@@ -119,29 +123,93 @@ impl Service {
         body: Map<String, Value>,
         write: Write<Written>,
     ) -> Result<Outcome<Written>, Error> {
+        self.create(ctx, ty, body, false, write).await
+    }
+
+    /// Makes a resource as `If-None-Match: *` asks for it: one that is there is a failed precondition.
+    ///
+    /// # Errors
+    /// As `create_resource`, but `Exists`.
+    pub async fn create_resource_if_absent(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        body: Map<String, Value>,
+        write: Write<Written>,
+    ) -> Result<Outcome<Written>, Error> {
+        self.create(ctx, ty, body, true, write).await
+    }
+
+    async fn create(
+        &self,
+        ctx: &Ctx,
+        ty: &ServedType,
+        mut body: Map<String, Value>,
+        if_absent: bool,
+        write: Write<Written>,
+    ) -> Result<Outcome<Written>, Error> {
         let (_gate, ty) = self.hold_type(ty).await?;
-        let decl = &ty.compiled.decl;
-        ctx.require(decl.access.create, || format!("create resources of the type `{}`", decl.name))?;
+        self.may_create(ctx, &ty)?;
         let tenant = ctx.tenant()?;
-        let mut body = body;
-        let chosen = lifecycle::take_id(&mut body).map_err(|refusal| Error::Lifecycle { id: nobody(), refusal })?;
-        let made = match chosen {
-            Some(id) => id,
-            None => {
-                let text = ids::prefixed(&decl.id_prefix, self.now(), self.inner.entropy.bits());
-                ResourceId::parse(&text).map_err(|it| Error::Internal(it.to_string()))?
-            }
-        };
+        let made = self.take_id(&ty, &mut body)?;
         self.write(ctx, write, || async {
-            if let Some(there) = self.inner.store.resource(tenant, &decl.name, &made).await? {
-                return Err(Error::AlreadyExists { noun: "resource", id: made.to_string(), deleted: there.deleted });
+            match self.decide_creation(tenant, &ty, &made, &body, &ALONE).await {
+                Err(Error::AlreadyExists { id, deleted: false, .. }) if if_absent => Err(Error::Exists { id }),
+                other => other,
             }
-            let decided = lifecycle::create(&ty.compiled, tenant.clone(), made.clone(), body.clone(), self.now(), self.event_id())
-                .map_err(|refusal| Error::Lifecycle { id: made.clone(), refusal })?;
-            Ok(self.resource_decision(tenant, decided, Expected::Absent))
         })
         .await
         .inspect(|_| self.inner.timer_hint.notify_one())
+    }
+
+    pub(crate) fn may_create(&self, ctx: &Ctx, ty: &ServedType) -> Result<(), Error> {
+        let decl = &ty.compiled.decl;
+        ctx.require(decl.access.create, || format!("create resources of the type `{}`", decl.name))
+    }
+
+    /// The id that a creation's body gives, or a new one.
+    pub(crate) fn take_id(&self, ty: &ServedType, body: &mut Map<String, Value>) -> Result<ResourceId, Error> {
+        let chosen = lifecycle::take_id(body).map_err(|refusal| Error::Lifecycle { id: nobody(), refusal })?;
+        if let Some(id) = chosen {
+            return Ok(id);
+        }
+        let text = ids::prefixed(&ty.compiled.decl.id_prefix, self.now(), self.inner.entropy.bits());
+        ResourceId::parse(&text).map_err(|it| Error::Internal(it.to_string()))
+    }
+
+    pub(crate) async fn decide_creation(
+        &self,
+        tenant: &TenantId,
+        ty: &ServedType,
+        made: &ResourceId,
+        body: &Map<String, Value>,
+        ahead: &Ahead,
+    ) -> Result<Decision<Written>, Error> {
+        let decl = &ty.compiled.decl;
+        if decl.mirror {
+            return Err(Error::Mirrored { type_name: decl.name.clone() });
+        }
+        if let Some(there) = self.row_ahead(tenant, ty, made, ahead).await? {
+            return Err(Error::AlreadyExists { noun: "resource", id: made.to_string(), deleted: there.deleted });
+        }
+        let decided = lifecycle::create(&ty.compiled, tenant.clone(), made.clone(), body.clone(), self.now(), self.event_id())
+            .map_err(|refusal| Error::Lifecycle { id: made.clone(), refusal })?;
+        Ok(self.resource_decision(tenant, decided, Expected::Absent))
+    }
+
+    /// A row as the operations before this one will have left it.
+    pub(crate) async fn row_ahead(
+        &self,
+        tenant: &TenantId,
+        ty: &ServedType,
+        id: &ResourceId,
+        ahead: &Ahead,
+    ) -> Result<Option<ResourceRow>, Error> {
+        let name = &ty.compiled.decl.name;
+        match ahead.row(name, id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => Ok(self.inner.store.resource(tenant, name, id).await?),
+        }
     }
 
     /// Changes members of a resource by a merge patch (RFC 7396).
@@ -157,10 +225,9 @@ impl Service {
         if_match: IfMatch,
         write: Write<Written>,
     ) -> Result<Outcome<Written>, Error> {
-        let decl = &ty.compiled.decl;
-        self.require_seen(ctx, ty, id)?;
-        ctx.require(decl.access.update, || format!("change resources of the type `{}`", decl.name))?;
-        self.change(ctx, ty, id, Step::Patch(patch), if_match, write).await
+        let step = Step::Patch(patch);
+        self.may_change(ctx, ty, id, &step)?;
+        self.change(ctx, ty, id, step, if_match, write).await
     }
 
     /// Deletes a resource. Its id stays taken.
@@ -175,9 +242,7 @@ impl Service {
         if_match: IfMatch,
         write: Write<Written>,
     ) -> Result<Outcome<Written>, Error> {
-        let decl = &ty.compiled.decl;
-        self.require_seen(ctx, ty, id)?;
-        ctx.require(decl.access.delete, || format!("delete resources of the type `{}`", decl.name))?;
+        self.may_change(ctx, ty, id, &Step::Delete)?;
         self.change(ctx, ty, id, Step::Delete, if_match, write).await
     }
 
@@ -196,9 +261,20 @@ impl Service {
         if_match: IfMatch,
         write: Write<Written>,
     ) -> Result<Outcome<Written>, Error> {
+        let step = Step::Transition { name: name.into(), input, actor: Actor::from(ctx.authority()) };
+        self.may_change(ctx, ty, id, &step)?;
+        self.change(ctx, ty, id, step, if_match, write).await
+    }
+
+    /// Whether the caller may take such a step; whose a transition is, the engine knows.
+    pub(crate) fn may_change(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId, step: &Step) -> Result<(), Error> {
+        let decl = &ty.compiled.decl;
         self.require_seen(ctx, ty, id)?;
-        let actor = Actor::from(ctx.authority());
-        self.change(ctx, ty, id, Step::Transition { name: name.into(), input, actor }, if_match, write).await
+        match step {
+            Step::Transition { .. } => Ok(()),
+            Step::Patch(_) => ctx.require(decl.access.update, || format!("change resources of the type `{}`", decl.name)),
+            Step::Delete => ctx.require(decl.access.delete, || format!("delete resources of the type `{}`", decl.name)),
+        }
     }
 
     async fn change(
@@ -211,26 +287,39 @@ impl Service {
         write: Write<Written>,
     ) -> Result<Outcome<Written>, Error> {
         let tenant = ctx.tenant()?;
-        let decl = &ty.compiled.decl;
-        if decl.require_if_match && if_match == IfMatch::None {
-            return Err(Error::PreconditionRequired { type_name: decl.name.clone() });
-        }
-        let _turn = self.inner.locks.turn(format!("{tenant}{}/{id}", decl.path)).await;
+        let _turn = self.inner.locks.turn(turn_name(tenant, ty, id)).await;
         let (_gate, ty) = self.hold_type(ty).await?;
         let ty = &*ty;
-        self.write(ctx, write, || async {
-            let row = self.live_row(tenant, ty, id).await?;
-            let before = &row.resource;
-            if_match.check(Some(before.version), || Some(before.encode()))?;
-            self.decide(tenant, ty, &row, &step).await
-        })
-        .await
-        .inspect(|_| self.inner.timer_hint.notify_one())
+        self.write(ctx, write, || self.decide_change(tenant, ty, id, &step, &if_match, &ALONE))
+            .await
+            .inspect(|_| self.inner.timer_hint.notify_one())
+    }
+
+    pub(crate) async fn decide_change(
+        &self,
+        tenant: &TenantId,
+        ty: &ServedType,
+        id: &ResourceId,
+        step: &Step,
+        if_match: &IfMatch,
+        ahead: &Ahead,
+    ) -> Result<Decision<Written>, Error> {
+        let decl = &ty.compiled.decl;
+        if decl.mirror {
+            return Err(Error::Mirrored { type_name: decl.name.clone() });
+        }
+        if decl.require_if_match && *if_match == IfMatch::None {
+            return Err(Error::PreconditionRequired { type_name: decl.name.clone() });
+        }
+        let row = self.row_ahead(tenant, ty, id, ahead).await?.filter(|it| !it.deleted).ok_or_else(|| no_such(ty, id))?;
+        let before = &row.resource;
+        if_match.check(Some(before.version), || Some(before.encode()))?;
+        self.decide(tenant, ty, &row, step).await
     }
 
     /// Keeps types as they are until a write is over, and says how this one is by now: it may
     /// have been put again, or be gone, since the request was routed.
-    async fn hold_type(&self, ty: &ServedType) -> Result<(RwLockReadGuard<'_, ()>, Arc<ServedType>), Error> {
+    pub(crate) async fn hold_type(&self, ty: &ServedType) -> Result<(RwLockReadGuard<'_, ()>, Arc<ServedType>), Error> {
         let gate = self.inner.types_gate.read().await;
         let decl = &ty.compiled.decl;
         match self.types().by_name(decl.name.as_str()).filter(|it| it.compiled.decl.path == decl.path) {
@@ -260,17 +349,18 @@ impl Service {
             stayed: now.since(before.since),
         });
         let mut decision = self.resource_decision(tenant, decided, Expected::Version(before.version));
-        decision.left = left;
+        decision.left.extend(left);
         Ok(decision)
     }
 
-    async fn nothing_changed(&self, tenant: &TenantId, before: &Resource) -> Result<Decision<Written>, Error> {
+    pub(crate) async fn nothing_changed(&self, tenant: &TenantId, before: &Resource) -> Result<Decision<Written>, Error> {
         let service = self.clone();
         let scope = Scope::Tenant(tenant.clone());
         // Where the log ends is where its reader finds this state.
         let last = self.inner.store.bounds(&scope).await?.last;
         let (body, id, version) = (before.encode(), before.id.clone(), before.version);
-        Ok(Decision::new(ChangeSet::new(tenant.clone(), self.now()), move |_: &Committed| Written {
+        let shown = body.clone();
+        let decision = Decision::new(ChangeSet::new(tenant.clone(), self.now()), move |_: &Committed| Written {
             body: body.clone(),
             id: id.clone(),
             version,
@@ -278,12 +368,15 @@ impl Service {
             deleted: false,
             event: None,
             position: service.position(&scope, last),
-        }))
+            applied: true,
+        });
+        Ok(decision.about(shown))
     }
 
-    fn resource_decision(&self, tenant: &TenantId, decided: Decided, expected: Expected) -> Decision<Written> {
+    pub(crate) fn resource_decision(&self, tenant: &TenantId, decided: Decided, expected: Expected) -> Decision<Written> {
         let Decided { resource, event, timer, deleted } = decided;
         let body = event.data.clone();
+        let shown = body.clone();
         let (id, version, created) = (resource.id.clone(), resource.version, expected == Expected::Absent);
         let mut set = ChangeSet::new(tenant.clone(), event.timestamp);
         let timer = timer.map(|(due_at, transition)| Timer { due_at, transition });
@@ -300,7 +393,9 @@ impl Service {
             deleted,
             event: Some(event_id),
             position: service.position(&scope, committed.sequence),
+            applied: true,
         })
+        .about(shown)
     }
 
     /// A timer that is due: takes its transition as `system`, unless the status has changed meanwhile.
@@ -308,7 +403,7 @@ impl Service {
         let Some(ty) = self.types().by_name(due.type_name.as_str()) else { return Ok(()) };
         let caller = crate::Caller::socket_operator();
         let ctx = Ctx { caller, scope: Scope::Tenant(due.tenant.clone()) };
-        let _turn = self.inner.locks.turn(format!("{}{}/{}", due.tenant, ty.compiled.decl.path, due.id)).await;
+        let _turn = self.inner.locks.turn(turn_name(&due.tenant, &ty, &due.id)).await;
         let (_gate, ty) = self.hold_type(&ty).await?;
         self.write(&ctx, Write::plain(), || async {
             let row = self.live_row(&due.tenant, &ty, &due.id).await?;
@@ -510,6 +605,11 @@ impl Service {
 /// The id of a resource that has none yet, in a refusal.
 fn nobody() -> ResourceId {
     ResourceId::parse("new").unwrap_or_else(|_| unreachable!("`new` is an id"))
+}
+
+/// What those take turns at who change one resource.
+pub(crate) fn turn_name(tenant: &TenantId, ty: &ServedType, id: &ResourceId) -> String {
+    format!("{tenant}{}/{id}", ty.compiled.decl.path)
 }
 
 fn no_such(ty: &ServedType, id: &ResourceId) -> Error {

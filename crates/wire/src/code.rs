@@ -100,6 +100,8 @@ codes! {
     TypeOwned = "type-owned", 409, "Event type is owned", Never;
     /// A file declares it; it is read-only over HTTP.
     ManagedByFile = "managed-by-file", 409, "Managed by a file", Never;
+    /// The resource's truth lives elsewhere; only its source changes it.
+    Mirrored = "mirrored", 409, "Mirrored", Never;
     /// The subscription's state does not allow that.
     SubscriptionNotActive = "subscription-not-active", 409, "Subscription not active", Never;
     /// There are as many as there may be.

@@ -10,8 +10,10 @@
 //! Not here: the encoding of events and resources (`ringback-model`), HTTP.
 #![forbid(unsafe_code)]
 
+pub mod batch;
 mod code;
 pub mod delivery;
+pub mod dry_run;
 pub mod event;
 pub mod key;
 pub mod list;

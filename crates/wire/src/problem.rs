@@ -75,6 +75,19 @@ impl Problem {
         self
     }
 
+    /// The same problem, of one operation of a batch: its places are below that operation's
+    /// `body`, and when it has none, the operation itself is the place.
+    #[must_use]
+    pub fn of_operation(mut self, at: usize) -> Self {
+        let operation = format!("/operations/{at}");
+        self = self.below(&format!("{operation}/body"));
+        if self.errors.iter().all(|it| it.pointer.is_none()) {
+            let (code, detail) = (self.code.as_str(), self.detail.clone());
+            self.errors.insert(0, FieldProblem { pointer: Some(operation), parameter: None, code, detail });
+        }
+        self.with("operation", at)
+    }
+
     /// As JSON text.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

@@ -232,6 +232,15 @@ pub fn key_beyond_own(what: &str) -> Problem {
     Problem::new(ErrorCode::Forbidden, format!("A key can't give what it doesn't have: {what}. Use a key that has it."))
 }
 
+/// An Idempotency-Key under which a stronger key was answered.
+#[must_use]
+pub fn answered_for_another_key() -> Problem {
+    Problem::new(
+        ErrorCode::Forbidden,
+        "This Idempotency-Key was first used with an API key that may do more than this one, so its answer isn't shown. Send it with that API key, or use a new Idempotency-Key.",
+    )
+}
+
 // ---- 404 to 431
 
 /// No such route.
@@ -418,6 +427,17 @@ pub fn managed_by_file(type_name: &str) -> Problem {
     )
 }
 
+/// A change of a mirrored resource that isn't its source's.
+#[must_use]
+pub fn mirrored(type_name: &str, path: &str) -> Problem {
+    Problem::new(
+        ErrorCode::Mirrored,
+        format!(
+            "`{type_name}` is mirrored: its truth lives in another system. Change it there; its relay writes it here with `PUT {path}/<id>` and a `source_version`."
+        ),
+    )
+}
+
 /// A subscription whose state does not allow what was asked.
 #[must_use]
 pub fn subscription_not_active(id: &str, state: &str) -> Problem {
@@ -502,6 +522,18 @@ pub fn precondition_on_absence(noun: &str, id: &str, exists: bool) -> Problem {
         format!("There is no {noun} {id}, and `If-Match` asks for one. Leave the header out to make it.")
     };
     Problem::new(ErrorCode::PreconditionFailed, detail)
+}
+
+/// `If-None-Match: *` on the creation of something that is there.
+#[must_use]
+pub fn exists(noun: &str, id: &str) -> Problem {
+    Problem::new(
+        ErrorCode::PreconditionFailed,
+        format!(
+            "{} {id} is there already, and `If-None-Match: *` asks that it isn't. Look at it with GET, or choose another id.",
+            capital(noun)
+        ),
+    )
 }
 
 /// A type that wants `If-Match`.

@@ -22,6 +22,9 @@ pub struct TypeView {
     pub transitions: Vec<String>,
     /// All event types that it makes, each once.
     pub events: Vec<String>,
+    /// Whether its truth lives elsewhere; left out when it doesn't.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub mirror: bool,
     /// Bodies that create one.
     pub examples: Vec<Value>,
 }
@@ -31,15 +34,6 @@ impl TypeView {
     #[must_use]
     pub fn of(it: &TypeDecl, from_file: bool) -> Self {
         let lifecycle = &it.lifecycle;
-        let mut events = Vec::new();
-        let made = [&it.events.created, &it.events.updated, &it.events.deleted]
-            .into_iter()
-            .chain(lifecycle.transitions.iter().map(|it| &it.event));
-        for event in made {
-            if !events.iter().any(|known| known == event.as_str()) {
-                events.push(event.to_string());
-            }
-        }
         Self {
             name: it.name.to_string(),
             path: it.path.clone(),
@@ -47,7 +41,8 @@ impl TypeView {
             statuses: lifecycle.statuses.iter().map(|it| it.name.to_string()).collect(),
             done: lifecycle.statuses.iter().filter(|it| it.done).map(|it| it.name.to_string()).collect(),
             transitions: lifecycle.transitions.iter().map(|it| it.name.to_string()).collect(),
-            events,
+            events: it.event_types().iter().map(ToString::to_string).collect(),
+            mirror: it.mirror,
             examples: it.examples.clone(),
         }
     }

@@ -12,6 +12,10 @@ use std::collections::BTreeSet;
 
 /// Every status that transitions lead to from `from`, itself included.
 pub(crate) fn reached(decl: &TypeDecl, from: &StatusName) -> BTreeSet<StatusName> {
+    if decl.mirror {
+        // Its source may do anything.
+        return decl.lifecycle.statuses.iter().map(|it| it.name.clone()).collect();
+    }
     let mut seen = BTreeSet::from([from.clone()]);
     let mut open = vec![from.clone()];
     while let Some(at) = open.pop() {
@@ -36,9 +40,13 @@ pub fn next(ty: &CompiledType, status: &StatusName, actor: Actor) -> Vec<Transit
     possible(&ty.decl, status, actor).map(|it| it.name.clone()).collect()
 }
 
-/// The events of these transitions, each once.
+/// The events of these transitions, each once; of a mirror, those of its other statuses.
 #[must_use]
 pub fn next_events(ty: &CompiledType, status: &StatusName, actor: Actor) -> Vec<EventType> {
+    if ty.decl.mirror {
+        let others = ty.decl.lifecycle.statuses.iter().filter(|it| it.name != *status);
+        return others.filter_map(|it| ty.decl.status_event(&it.name)).collect();
+    }
     once(possible(&ty.decl, status, actor).map(|it| &it.event))
 }
 
@@ -46,9 +54,7 @@ pub fn next_events(ty: &CompiledType, status: &StatusName, actor: Actor) -> Vec<
 /// first, then the transitions in the order of the file, patch, deletion.
 #[must_use]
 pub fn event_names(ty: &CompiledType) -> Vec<EventType> {
-    let events = &ty.decl.events;
-    let steps = ty.decl.lifecycle.transitions.iter().map(|it| &it.event);
-    once([&events.created].into_iter().chain(steps).chain([&events.updated, &events.deleted]))
+    ty.decl.event_types()
 }
 
 fn once<'a>(all: impl Iterator<Item = &'a EventType>) -> Vec<EventType> {

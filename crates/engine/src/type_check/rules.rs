@@ -14,7 +14,10 @@ use serde_json::Value;
 /// Everything that is wrong.
 pub(super) fn check(decl: &TypeDecl) -> Vec<TypeProblem> {
     let mut out = Vec::new();
-    statuses(decl, &mut out);
+    if !decl.mirror {
+        // What a mirror's source does, no graph says.
+        statuses(decl, &mut out);
+    }
     transitions(decl, &mut out);
     timeouts(decl, &mut out);
     indexes(decl, &mut out);
@@ -98,7 +101,7 @@ fn indexes(decl: &TypeDecl, out: &mut Vec<TypeProblem>) {
 
 /// What the schema says about single fields: those that are kept, those that
 /// only transitions set, and the values of those that are left out.
-pub(super) fn fields(schema: &Value, problems: &Problems) -> (Vec<String>, Vec<String>, Vec<(String, Value)>) {
+pub(super) fn fields(schema: &Value, mirror: bool, problems: &Problems) -> (Vec<String>, Vec<String>, Vec<(String, Value)>) {
     let (mut immutable, mut read_only, mut defaults) = (Vec::new(), Vec::new(), Vec::new());
     let Some(map) = schema.as_object() else {
         problems.add("/schema", "a schema of fields is a map: `{ type: object, properties: … }`");
@@ -124,7 +127,7 @@ pub(super) fn fields(schema: &Value, problems: &Problems) -> (Vec<String>, Vec<S
             defaults.push((name.to_owned(), it.clone()));
         }
         if it.get("readOnly").and_then(Value::as_bool) == Some(true) {
-            if required.contains(&name) && default.is_none() {
+            if required.contains(&name) && default.is_none() && !mirror {
                 problems.add(at.clone(), "it is required, but read-only and without a `default`: nothing could be created");
             }
             read_only.push(name.to_owned());

@@ -160,10 +160,43 @@ fn what_is_not_a_declaration_is_refused() {
 }
 
 #[test]
+fn a_mirror_makes_no_choice_of_its_own() {
+    payment_with(
+        "/mirror",
+        json!(true),
+        &[
+            ("/lifecycle/transitions", "its status comes with each PUT"),
+            ("/lifecycle/statuses/processing/timeout", "leave the timeout to the source"),
+            ("/events/created", "leave `created` out"),
+            ("/schema/x-immutable", "takes what its source says"),
+        ],
+    );
+    let mirror = |more: Value| {
+        let mut source = json!({"type":"invoice","mirror":true,"lifecycle":{"statuses":{"open":{},"paid":{"done":true}}}});
+        source.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        source
+    };
+    // No status has to be reachable, and none is a dead end.
+    let it = check(&mirror(json!({}))).unwrap();
+    assert!(it.mirror && it.lifecycle.transitions.is_empty());
+    assert_eq!(
+        it.event_types().iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+        ["invoice.open", "invoice.paid", "invoice.updated", "invoice.deleted"]
+    );
+    assert_eq!(it.source, mirror(json!({})), "shown as it was written");
+    check(&mirror(json!({"indexes":[["source_version"]]}))).unwrap();
+    refused(&mirror(json!({"require_if_match":true})), &[("/require_if_match", "guarded by `source_version`")]);
+    refused(
+        &mirror(json!({"schema":{"properties":{"source_version":{"type":"integer"}}}})),
+        &[("/schema/properties/source_version", "has `source_version` already")],
+    );
+    refused(&mirror(json!({"schema":{"required":["a"]},"examples":[{"status":"open"}]})), &[("/examples/0/source_version", "is required")]);
+}
+
+#[test]
 fn unknown_members_are_refused_with_a_suggestion() {
     payment_with("/lifecicle", json!({}), &[("/lifecicle", "there is no `lifecicle` here; did you mean `lifecycle`?")]);
     payment_with("/zzz", json!(1), &[("/zzz", "here may stand type, path")]);
-    payment_with("/mirror", json!(true), &[("/mirror", "there is no `mirror` here")]);
     payment_with("/id/prefx", json!("x"), &[("/id/prefx", "did you mean `prefix`?")]);
     payment_with("/lifecycle/start", json!("x"), &[("/lifecycle/start", "there is no `start` here")]);
     payment_with("/lifecycle/statuses/created", json!({"don":true}), &[("/lifecycle/statuses/created/don", "did you mean `done`?")]);

@@ -12,6 +12,8 @@ use serde::Serialize;
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("ringback-position");
 /// `Ringback-Event`: the event that a write made.
 pub(crate) const EVENT: HeaderName = HeaderName::from_static("ringback-event");
+/// `Ringback-Applied: false`: what a mirror's source said was no news.
+pub(crate) const APPLIED: HeaderName = HeaderName::from_static("ringback-applied");
 /// `Ringback-Tenant`: whose things a request is about.
 pub(crate) const TENANT: HeaderName = HeaderName::from_static("ringback-tenant");
 /// `X-Request-Id`.

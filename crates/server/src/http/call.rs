@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use ringback_service::{Ctx, Error, IfMatch, Outcome, Permit, ServedType, Service, Write, json};
 use ringback_wire::{
+    dry_run::dry_run_bytes,
     read::{Object, Problems, Shape},
     sentences,
 };
@@ -32,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether it is only to be tried: then nothing is stored.
+    pub(crate) dry: bool,
     /// Held while a request with an Idempotency-Key runs.
     pub(crate) permit: Option<Permit>,
 }
@@ -108,6 +111,7 @@ impl Call {
         A: Fn(&T) -> Answer + Clone + Send + Sync + 'static,
     {
         let write = match self.permit.take() {
+            _ if self.dry => Write::dry(),
             None => Write::plain(),
             Some(permit) => {
                 let answer = answer.clone();
@@ -117,6 +121,10 @@ impl Call {
         let finish = move |outcome| match outcome {
             Outcome::Fresh(made) => Ok(answer(&made)),
             Outcome::Replayed(bytes) => replayed(&bytes),
+            Outcome::Dry(it) => {
+                let events = it.events.iter().map(|it| it.as_ref());
+                Ok(Answer::json(StatusCode::OK, dry_run_bytes(it.resource.as_deref(), events)))
+            }
         };
         (write, finish)
     }

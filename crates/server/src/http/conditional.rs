@@ -22,6 +22,28 @@ pub(crate) fn if_none_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Fail
     read(headers, &header::IF_NONE_MATCH, "If-None-Match", true)
 }
 
+/// Whether `If-None-Match: *` asks that nothing is there yet. On a write it takes no ETags:
+/// what a client has seen is guarded by `If-Match`.
+pub(crate) fn if_absent(headers: &HeaderMap) -> Result<bool, Failure> {
+    match if_none_match(headers)? {
+        None => Ok(false),
+        Some(IfMatch::Any) => Ok(true),
+        Some(_) => {
+            Err(Failure::parameter("If-None-Match", "a list of ETags", "`*` on a write; `If-Match` takes the ETag of what was read"))
+        }
+    }
+}
+
+/// What `If-Match` would ask for with this text; `None` when that is not what it can be.
+pub(crate) fn if_match_text(text: &str) -> Option<IfMatch> {
+    if text.trim() == "*" {
+        return Some(IfMatch::Any);
+    }
+    let mut versions = Vec::new();
+    tags(text, false, &mut versions)?;
+    Some(IfMatch::Versions(versions))
+}
+
 /// 304. It names the version that the caller has, where that is one.
 pub(crate) fn not_modified(known: &IfMatch) -> Answer {
     let answer = Answer::empty(StatusCode::NOT_MODIFIED);

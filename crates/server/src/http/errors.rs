@@ -78,7 +78,7 @@ pub(crate) fn answer(failure: Failure, asked: &Asked, request_id: &str) -> Answe
     answer
 }
 
-fn problem(failure: Failure, asked: &Asked) -> Problem {
+pub(super) fn problem(failure: Failure, asked: &Asked) -> Problem {
     match failure {
         Failure::Service(error) => service_problem(error, asked),
         Failure::Body(problem) => *problem,
@@ -126,6 +126,7 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::Unauthenticated(WhyNot::Unknown) => sentences::key_unknown(),
         Error::Unauthenticated(WhyNot::Expired) => sentences::key_expired(),
         Error::Forbidden(Needs::Scope(scope)) => sentences::scope_missing(scope.as_str()),
+        Error::Forbidden(Needs::KeyThatWasAnswered) => sentences::answered_for_another_key(),
         Error::Forbidden(Needs::Operator { what }) => sentences::operator_only(&what),
         Error::TenantRequired { .. } => sentences::tenant_required(),
         Error::TenantUnknown { text } if text != "*" && TenantId::parse(&text).is_err() => sentences::tenant_malformed(&text),
@@ -134,6 +135,12 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::NotFound { noun, id } => not_found(asked, noun, &id),
         Error::PreconditionFailed { current, body } => precondition_failed(asked, current, body.as_deref()),
         Error::PreconditionRequired { type_name } => sentences::precondition_required(type_name.as_str()),
+        Error::Exists { id } => sentences::exists(asked.noun(), &id),
+        Error::Mirrored { type_name } => {
+            let path = asked.ty.as_ref().map_or_else(|| format!("/{type_name}"), |it| it.compiled.decl.path.clone());
+            sentences::mirrored(type_name.as_str(), &path)
+        }
+        Error::Operation { at, error } => service_problem(*error, asked).of_operation(at),
         Error::Lifecycle { id, refusal } => refused(asked, id.as_str(), refusal),
         Error::AlreadyExists { noun, id, deleted: _ } => {
             sentences::already_exists(if noun == "resource" { asked.type_name() } else { noun }, &id)

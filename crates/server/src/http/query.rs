@@ -63,6 +63,15 @@ impl Query {
         self.0.iter().filter(|(it, _)| !names.contains(&it.as_str())).cloned().collect()
     }
 
+    /// `dry_run`: whether the write is only to be tried.
+    pub(crate) fn dry_run(&self) -> Result<bool, Failure> {
+        match self.one("dry_run") {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Failure::parameter("dry_run", other, "`true` or `false`")),
+        }
+    }
+
     /// `limit`: 1 to 1000, 100 when absent; larger is clamped.
     pub(crate) fn limit(&self) -> Result<usize, Failure> {
         let Some(text) = self.one("limit") else { return Ok(limits::PAGE_ITEMS_DEFAULT) };

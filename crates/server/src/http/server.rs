@@ -168,15 +168,17 @@ impl Server {
         let mut bytes = Bytes::new();
         if route.method.writes() {
             bytes = extract::body(service, &parts.headers, body, self.limits().body_timeout).await?;
-            match self.begin(&ctx, route.method, &path, parts, &bytes).await? {
+            // A dry run stores nothing, so there is nothing that it could repeat.
+            let dry = Query::read(parts.uri.query(), route.params).is_ok_and(|it| matches!(it.dry_run(), Ok(true)));
+            match if dry { None } else { self.begin(&ctx, route.method, &path, parts, &bytes).await? } {
                 Some(Begin::Replay(kept)) => return replayed(&kept),
                 Some(Begin::Go(it)) => permit = Some(it),
                 None => {}
             }
         }
         let query = Query::read(parts.uri.query(), route.params)?;
-        let call =
-            Call { server: self.clone(), route, ctx, params, ty, query, headers: core::mem::take(&mut parts.headers), body: bytes, permit };
+        let (dry, headers) = (query.dry_run()?, core::mem::take(&mut parts.headers));
+        let call = Call { server: self.clone(), route, ctx, params, ty, query, headers, body: bytes, dry, permit };
         v1::run(call).await
     }
 
@@ -196,11 +198,16 @@ impl Server {
     }
 
     /// The route of a path: one of ours, or one of a declared type.
-    fn route(&self, authority: Authority, given: &http::Method, method: Option<Method>, path: &str) -> Result<Routed, Failure> {
+    pub(crate) fn route(&self, authority: Authority, given: &http::Method, method: Option<Method>, path: &str) -> Result<Routed, Failure> {
         let types = self.service().types();
         let (found, ty) = match routes::find("", method, path) {
             Found::Nothing => match types.route(path).filter(|(ty, _)| concerns(ty, authority)) {
                 Some((ty, rest)) => match suggest::unknown_step(&ty, rest) {
+                    Some(_)
+                        if ty.compiled.decl.mirror && method == Some(Method::Post) && authority.covers(ty.compiled.decl.access.read) =>
+                    {
+                        return Err(Error::Mirrored { type_name: ty.compiled.decl.name.clone() }.into());
+                    }
                     Some(step) if authority.covers(ty.compiled.decl.access.read) => {
                         return Err(match suggest::part(step) {
                             Some(part) => Failure::NoSuchRoute {
@@ -216,7 +223,15 @@ impl Server {
             },
             found => (found, None),
         };
+        let puts = ty.as_ref().is_none_or(|it| it.compiled.decl.mirror);
         match found {
+            Found::Route(route, _) if route.op == Op::ResourcePut && !puts => {
+                Err(Failure::OtherMethods { method: given.to_string(), allow: vec![Method::Get, Method::Patch, Method::Delete] })
+            }
+            Found::OtherMethods(mut allow) if !puts => {
+                allow.retain(|it| *it != Method::Put);
+                Err(Failure::OtherMethods { method: given.to_string(), allow })
+            }
             Found::Route(route, params) => Ok((route, params.into_iter().map(str::to_owned).collect(), ty)),
             Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: given.to_string(), allow }),
             Found::Nothing => Err(Failure::NoSuchRoute { path: path.to_owned(), suggestion: suggest::path(path, &types, authority) }),
@@ -258,7 +273,7 @@ pub(crate) async fn announced(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|it| *it).await.is_ok();
 }
 
-type Routed = (&'static Route, Vec<String>, Option<Arc<ServedType>>);
+pub(crate) type Routed = (&'static Route, Vec<String>, Option<Arc<ServedType>>);
 
 impl Known {
     fn asked(&self) -> Asked {
@@ -271,7 +286,7 @@ impl Known {
 }
 
 /// The method as routes have it: HEAD asks what GET asks.
-fn method(given: &http::Method) -> Option<Method> {
+pub(crate) fn method(given: &http::Method) -> Option<Method> {
     match *given {
         http::Method::GET | http::Method::HEAD => Some(Method::Get),
         http::Method::POST => Some(Method::Post),

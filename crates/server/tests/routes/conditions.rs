@@ -53,6 +53,23 @@ async fn some_types_want_it() {
 }
 
 #[tokio::test]
+async fn what_must_not_be_there_yet_is_refused_when_it_is() {
+    let world = World::new().await;
+    let make = || world.post("/payment", json!({ "id": "123", "amount": 5, "currency": "eur" })).header("if-none-match", "*");
+    assert_eq!(make().await.status, 201);
+    expect![[r#"
+        412
+        ringback-tenant: default
+        {"type":"urn:ringback:error:precondition-failed","code":"precondition-failed","title":"Precondition failed","status":412,"detail":"Payment 123 is there already, and `If-None-Match: *` asks that it isn't. Look at it with GET, or choose another id.","request_id":"req_…","retryable":false}"#]].assert_eq(&make().await.show());
+    assert_eq!(make().header("if-none-match", "\"1\"").await.code(), "400 bad-parameter");
+    let put = || world.put("/invoice/7", json!({ "source_version": 1, "status": "open", "amount": 5 })).header("if-none-match", "*");
+    assert_eq!((put().await.status, put().await.code().as_str()), (201, "412 precondition-failed"));
+    // Deleted, its id is still taken: that is no precondition's.
+    world.delete("/payment/123").await;
+    assert_eq!(make().await.code(), "409 already-exists");
+}
+
+#[tokio::test]
 async fn control_objects_have_versions_too() {
     let world = World::new().await;
     let made = world.put("/v1/tenants/acme", json!({})).await;

@@ -43,7 +43,8 @@ async fn ids_of_another_tenant_are_not_found() {
     let (world, acme, globex) = World::of_two().await;
     let things = things_of_acme(&world, &acme).await;
     let mut asked = 0;
-    for route in ROUTES.iter().filter(|it| it.path.contains("{id}")) {
+    // What a source says is not asked of what is there: under the id of another tenant's resource it makes an own one.
+    for route in ROUTES.iter().filter(|it| it.path.contains("{id}") && it.op != Op::ResourcePut) {
         let id = match route.path.split('/').collect::<Vec<_>>().as_slice() {
             ["{path}", ..] => &things.payment,
             [_, "v1", "events", ..] => &things.event,

@@ -7,9 +7,11 @@ use serde_json::json;
 
 /// A target that the route serves.
 pub(crate) fn target(route: &Route) -> String {
+    // Only mirrored resources are put.
+    let path = if route.method.as_str() == "PUT" { "/invoice" } else { "/payment" };
     route
         .path
-        .replace("{path}", "/payment")
+        .replace("{path}", path)
         .replace("{transition}", "complete")
         .replace("{n}", "1")
         .replace("{name}", "payment")

@@ -111,3 +111,27 @@ async fn deletions_patches_and_retries_replay() {
     let pause = || world.step(&format!("/v1/subscriptions/{id}/pause")).header("idempotency-key", "k");
     assert_eq!((pause().await.status, pause().await.header("idempotency-replayed")), (200, "true"));
 }
+
+/// What an operator was answered, a tenant's key must not read by guessing a key and a body.
+#[tokio::test]
+async fn a_weaker_key_is_not_shown_what_a_stronger_one_was_answered() {
+    let (world, acme, globex) = World::of_two().await;
+    let pay = || pay(&world, 5).tenant("acme");
+    assert_eq!(pay().await.status, 201);
+    let weak = pay().key(&acme).await;
+    expect![[r#"
+        403
+        ringback-tenant: acme
+        {"type":"urn:ringback:error:forbidden","code":"forbidden","title":"Not allowed","status":403,"detail":"This Idempotency-Key was first used with an API key that may do more than this one, so its answer isn't shown. Send it with that API key, or use a new Idempotency-Key.","request_id":"req_…","retryable":false}"#]].assert_eq(&weak.show());
+    assert_eq!(pay().await.header("idempotency-replayed"), "true");
+    assert_eq!(pay().key(&globex).await.code(), "404 not-found");
+    // The same authority, but not all of the scopes; then all of them.
+    let narrow = world.new_key(json!({ "role": "operator", "scopes": ["resources:write"] })).await;
+    assert_eq!(pay().key(&narrow).await.code(), "403 forbidden");
+    let other = world.new_key(json!({ "role": "operator" })).await;
+    assert_eq!(pay().key(&other).await.header("idempotency-replayed"), "true");
+    // What the weak one was answered, the strong one may see.
+    let note = || world.post("/note", json!({ "text": "a" })).header("idempotency-key", "n").tenant("acme");
+    assert_eq!(note().key(&acme).await.status, 201);
+    assert_eq!(note().await.header("idempotency-replayed"), "true");
+}

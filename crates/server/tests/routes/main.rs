@@ -3,10 +3,12 @@
 
 mod conditions;
 mod cross_tenant;
+mod dry_run;
 mod every_answer;
 mod every_route;
 mod faults;
 mod idempotency;
+mod invoice;
 mod livez;
 mod payment;
 mod problems;

@@ -86,6 +86,22 @@ fn note() -> Value {
     })
 }
 
+/// These live in somebody's database.
+fn invoice() -> Value {
+    json!({
+        "type": "invoice",
+        "mirror": true,
+        "lifecycle": "open -> paid | void",
+        "schema": {
+            "type": "object",
+            "required": ["amount"],
+            "additionalProperties": false,
+            "properties": { "amount": { "type": "integer" } },
+        },
+        "indexes": [["source_version"]],
+    })
+}
+
 /// Only operators see these.
 fn dossier() -> Value {
     json!({
@@ -121,7 +137,7 @@ impl World {
             waiters_max,
             waiters_per_key_max: waiters_max,
         };
-        let types = [payment(), note(), dossier()].iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
+        let types = [payment(), note(), dossier(), invoice()].iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
         let service = Service::start(deps, config, types).await.expect("it starts");
         let key = service.first_key(|_| Ok(())).await.expect("a key").expect("the first one");
         Self { server: Server::new(service.clone(), Limits::default()), service, store, clock, sender, key }

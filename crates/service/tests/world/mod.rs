@@ -299,6 +299,7 @@ pub fn fresh<T>(outcome: Outcome<T>) -> T {
     match outcome {
         Outcome::Fresh(it) => it,
         Outcome::Replayed(_) => panic!("a replay"),
+        Outcome::Dry(_) => panic!("a dry run"),
     }
 }
 

@@ -201,6 +201,7 @@ impl Life {
             None => Told::Unknown,
             Some(Ok(Outcome::Fresh(it))) => Told::First(it),
             Some(Ok(Outcome::Replayed(bytes))) => Told::Again(bytes),
+            Some(Ok(Outcome::Dry(_))) => unreachable!("no player tries a write first"),
             Some(Err(why)) => self.refused(&why),
         };
         if !matches!(told, Told::Unknown) {

@@ -39,6 +39,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         scope_missing("events:publish");
         operator_only("make tenants");
         transition_forbidden("payment", "complete");
+        answered_for_another_key();
         key_beyond_own("the scope `types:write`");
         no_route("/v1/event", Some("/v1/events"));
         no_route("/nothing", None);
@@ -65,6 +66,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         conflict("This is the last operator key. Make another operator key first.");
         in_use("type", "payment", "there are 12 payments");
         type_owned("payment.completed", "the type `payment`");
+        mirrored("invoice", "/invoice");
         managed_by_file("payment");
         subscription_not_active("sub_123", "paused");
         subscription_not_active("sub_123", "done");
@@ -76,6 +78,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         precondition_failed("payment", "123", "\"3\"", serde_json::json!({"id": "123", "version": 3}));
         precondition_on_absence("subscription", "mine", true);
         precondition_on_absence("subscription", "mine", false);
+        exists("payment", "123");
         precondition_required("payment");
         fields_refused(vec![fields::unknown_field("/url", Some("push.url"))]);
         fields_refused(vec![fields::read_only("/state", "Use `POST …/pause` or `POST …/resume`.")]);

@@ -73,7 +73,14 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
 
 /// `POST /v1/events`: one event, or an array of them, all or nothing.
 pub(crate) async fn publish(mut call: Call) -> Result<Answer, Failure> {
-    let (events, many) = match json::split(call.json(false, r#"{"type":"order.shipped","data":{"id":"1"}}"#)?)? {
+    let (events, many) = new_events(call.json(false, r#"{"type":"order.shipped","data":{"id":"1"}}"#)?)?;
+    let (write, finish) = call.write(move |made: &Published| published(made, many));
+    finish(call.service().publish(&call.ctx, events, write).await?)
+}
+
+/// The events of a body, and whether it is an array of them.
+pub(super) fn new_events(body: &[u8]) -> Result<(Vec<NewEvent>, bool), Failure> {
+    Ok(match json::split(body)? {
         Parts::Array(all) => {
             check_count(all.len())?;
             let events = all.iter().enumerate().map(|(at, it)| one(it, &format!("/{at}")));
@@ -81,9 +88,7 @@ pub(crate) async fn publish(mut call: Call) -> Result<Answer, Failure> {
         }
         Parts::Object(members) => (vec![of_members(&members, "")?], false),
         Parts::Other(text) => (vec![one(text, "")?], false),
-    };
-    let (write, finish) = call.write(move |made: &Published| published(made, many));
-    finish(call.service().publish(&call.ctx, events, write).await?)
+    })
 }
 
 fn one(text: &str, at: &str) -> Result<NewEvent, Failure> {
@@ -110,7 +115,7 @@ fn of_members(members: &[(String, &str)], at: &str) -> Result<NewEvent, Failure>
     })
 }
 
-fn published(made: &Published, many: bool) -> Answer {
+pub(super) fn published(made: &Published, many: bool) -> Answer {
     let status = if made.last_new.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     let rows: Vec<Bytes> = made.events.iter().map(shown).collect();
     let answer = match rows.first() {

@@ -3,6 +3,7 @@
 //! A handler reads the request into values of the model, asks the service, and
 //! says what the answer is. It decides nothing.
 
+mod batch;
 mod deliveries;
 mod events;
 mod keys;
@@ -25,6 +26,7 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::ResourceList => resources::list(call).await,
         Op::ResourceCreate => resources::create(call).await,
         Op::ResourceGet => resources::get(call).await,
+        Op::ResourcePut => resources::put(call).await,
         Op::ResourcePatch => resources::patch(call).await,
         Op::ResourceDelete => resources::delete(call).await,
         Op::ResourceTransition => resources::transition(call).await,
@@ -32,6 +34,7 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::ResourceEvents => events::of_resource(call).await,
         Op::ResourceVersions => resources::versions(call).await,
         Op::ResourceVersion => resources::version(call).await,
+        Op::Batch => batch::run(call).await,
         Op::EventPublish => events::publish(call).await,
         Op::EventFeed => events::feed(call).await,
         Op::EventGet => events::get(call).await,

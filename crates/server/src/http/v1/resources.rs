@@ -1,12 +1,17 @@
 //! `{path}` and what is below it, but for status and events.
 
-use crate::http::{answer::Answer, call::Call, conditional, failure::Failure};
+use crate::http::{
+    answer::{APPLIED, Answer},
+    call::Call,
+    conditional,
+    failure::Failure,
+};
 use futures_util::FutureExt;
-use http::StatusCode;
-use ringback_model::{ResourceId, names::excerpt};
-use ringback_service::{Error, ListQuery, ResourcePage, ResourceView, Written, json};
-use ringback_wire::list;
-use serde_json::Value;
+use http::{HeaderValue, StatusCode};
+use ringback_model::{ResourceId, limits, names::excerpt};
+use ringback_service::{Before, Error, ListQuery, ResourcePage, ResourceView, Said, Written, json};
+use ringback_wire::{list, sentences};
+use serde_json::{Map, Value};
 
 /// `GET {path}`: newest first, with conditions on fields.
 pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
@@ -20,13 +25,34 @@ pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
     let ty = call.ty()?;
     let example = ty.compiled.decl.examples.first().map_or_else(|| "{}".to_owned(), Value::to_string);
-    let body = match json::parse_value(call.json(false, &example)?)? {
-        Value::Object(members) => members,
-        _ => return Err(Error::Field { pointer: String::new(), detail: "A resource is a JSON object.".into() }.into()),
-    };
+    let body = members(call.json(false, &example)?)?;
+    let absent = conditional::if_absent(&call.headers)?;
     let path = ty.compiled.decl.path.clone();
     let (write, finish) = call.write(move |made: &Written| written(made).location(&format!("{path}/{}", made.id)));
-    finish(call.service().create_resource(&call.ctx, &ty, body, write).await?)
+    finish(if absent {
+        call.service().create_resource_if_absent(&call.ctx, &ty, body, write).await?
+    } else {
+        call.service().create_resource(&call.ctx, &ty, body, write).await?
+    })
+}
+
+/// `PUT {path}/{id}`: what the source of a mirrored resource says.
+pub(crate) async fn put(mut call: Call) -> Result<Answer, Failure> {
+    let (ty, id) = (call.ty()?, id(&call)?);
+    let before = Before { if_match: call.if_match()?, absent: conditional::if_absent(&call.headers)? };
+    let example = ty.compiled.decl.examples.first().map_or_else(|| "{\"source_version\":1,\"status\":\"…\"}".to_owned(), Value::to_string);
+    let said = Said::Is(members(call.json(false, &example)?)?);
+    let at = format!("{}/{id}", ty.compiled.decl.path);
+    let (write, finish) = call.write(move |made: &Written| if made.created { written(made).location(&at) } else { written(made) });
+    finish(call.service().mirror(&call.ctx, &ty, &id, said, before, write).await?)
+}
+
+/// The members of a resource's body.
+pub(super) fn members(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+    match json::parse_value(body)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::Field { pointer: String::new(), detail: "A resource is a JSON object.".into() }.into()),
+    }
 }
 
 /// `GET {path}/{id}`, also once it differs from what the caller has.
@@ -62,8 +88,32 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
 /// `DELETE {path}/{id}`.
 pub(crate) async fn delete(mut call: Call) -> Result<Answer, Failure> {
     let (ty, id, if_match) = (call.ty()?, id(&call)?, call.if_match()?);
+    let gone = gone(ty.compiled.decl.mirror, call.query.one("source_version"))?;
     let (write, finish) = call.write(written);
+    if let Some(said) = gone {
+        let before = Before { if_match, absent: false };
+        return finish(call.service().mirror(&call.ctx, &ty, &id, said, before, write).await?);
+    }
     finish(call.service().delete_resource(&call.ctx, &ty, &id, if_match, write).await?)
+}
+
+/// What the DELETE of a mirrored resource says: as which change of its source it is gone.
+pub(super) fn gone(mirror: bool, source_version: Option<&str>) -> Result<Option<Said>, Failure> {
+    const NAME: &str = "source_version";
+    let number = |text: &str| text.parse().ok().filter(|it: &u64| *it <= limits::SOURCE_VERSION_MAX && it.to_string() == text);
+    match (mirror, source_version) {
+        (false, None) => Ok(None),
+        (false, Some(_)) => Err(sentences::parameter_refused(NAME, "Only mirrored types have a `source_version`. Leave it out.").into()),
+        (true, None) => Err(sentences::parameter_refused(
+            NAME,
+            "The type is mirrored, so its source says as which change the row is gone: add `?source_version=<number>`, above that of the row's last PUT.",
+        )
+        .into()),
+        (true, Some(text)) => {
+            let number = number(text).ok_or_else(|| Failure::parameter(NAME, text, format!("a whole number from 0 to {}", limits::SOURCE_VERSION_MAX)))?;
+            Ok(Some(Said::Gone(number)))
+        }
+    }
 }
 
 /// `POST {path}/{id}/{transition}`: no body is no input.
@@ -102,12 +152,15 @@ fn shown(view: &ResourceView) -> Answer {
     Answer::json(StatusCode::OK, view.body.clone()).etag(view.version)
 }
 
-fn written(made: &Written) -> Answer {
-    if made.deleted {
-        return Answer::empty(StatusCode::NO_CONTENT).wrote(made.event, &made.position);
-    }
-    let status = if made.created { StatusCode::CREATED } else { StatusCode::OK };
-    Answer::json(status, made.body.clone()).etag(made.version).wrote(made.event, &made.position)
+pub(super) fn written(made: &Written) -> Answer {
+    let answer = if made.deleted {
+        Answer::empty(StatusCode::NO_CONTENT)
+    } else {
+        let status = if made.created { StatusCode::CREATED } else { StatusCode::OK };
+        Answer::json(status, made.body.clone()).etag(made.version)
+    };
+    let answer = answer.wrote(made.event, &made.position);
+    if made.applied { answer } else { answer.with(APPLIED, HeaderValue::from_static("false")) }
 }
 
 fn rows(page: &ResourcePage) -> Answer {

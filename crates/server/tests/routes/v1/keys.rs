@@ -72,3 +72,17 @@ async fn tenants_see_their_own() {
     assert_eq!(all["data"][0]["tenant"], "acme");
     assert_eq!(world.get("/v1/keys").await.json()["data"].as_array().map(Vec::len), Some(3));
 }
+
+#[tokio::test]
+async fn a_key_that_has_expired_is_not_made() {
+    let world = World::new().await;
+    for past in ["2020-01-01T00:00:00Z", "2026-11-23T18:24:44Z"] {
+        let refused = world.post("/v1/keys", json!({ "role": "gateway", "expires_at": past })).await;
+        assert_eq!(
+            (refused.code().as_str(), &refused.json()["errors"][0]["pointer"]),
+            ("422 validation-failed", &json!("/expires_at")),
+            "{past}"
+        );
+    }
+    assert_eq!(world.post("/v1/keys", json!({ "role": "gateway", "expires_at": "2026-11-23T18:24:45Z" })).await.status, 201);
+}

@@ -1,5 +1,6 @@
 //! `/v1`.
 
+mod batch;
 mod deliveries;
 mod events;
 mod keys;
