@@ -221,13 +221,7 @@ impl Service {
         Ok(decision)
     }
 
-    async fn decide_one(
-        &self,
-        ctx: &Ctx,
-        operation: &Operation,
-        made: Option<&ResourceId>,
-        ahead: &Ahead,
-    ) -> Result<Part, Error> {
+    async fn decide_one(&self, ctx: &Ctx, operation: &Operation, made: Option<&ResourceId>, ahead: &Ahead) -> Result<Part, Error> {
         let tenant = ctx.tenant()?;
         let decision = match operation {
             Operation::Create { ty, body } => {
