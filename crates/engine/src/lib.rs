@@ -24,6 +24,7 @@ pub mod position;
 pub mod retry;
 mod schema;
 mod schema_cost;
+pub mod sort;
 pub mod stays;
 pub mod suggest;
 pub mod tokens;

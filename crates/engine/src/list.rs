@@ -16,7 +16,7 @@ use crate::{
 };
 use ringback_filter::{Fields, FilterError, Found, Kind, Num, Op, Operand, Schema, parse_expression, walk};
 use ringback_model::{
-    limits,
+    Timestamp, limits,
     names::excerpt,
     resource::{IMPLICIT, Resource},
     type_decl::TypeDecl,
@@ -118,7 +118,7 @@ pub(crate) fn kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
     declared_kind(decl, path)
 }
 
-fn declared_kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
+pub(crate) fn declared_kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     match names.as_slice() {
         ["version"] => return Ok(Kind::Integer),
@@ -143,6 +143,8 @@ fn declared_kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
 pub struct Plan {
     /// Members that a declared index finds by these values; empty when none serves.
     pub equal: Vec<(String, Value)>,
+    /// The span of `created_at`, its ends included, in which everything lies that meets the conditions.
+    pub created: (Option<Timestamp>, Option<Timestamp>),
 }
 
 /// What of the conditions a declared index serves: of the indexes whose members
@@ -159,7 +161,27 @@ pub fn plan(decl: &TypeDecl, conditions: &Expr) -> Plan {
             best = found;
         }
     }
-    Plan { equal: best }
+    Plan { equal: best, created: span(conditions) }
+}
+
+/// The span of `created_at` that the conditions leave: rounded outwards to whole microseconds.
+fn span(conditions: &Expr) -> (Option<Timestamp>, Option<Timestamp>) {
+    let (mut from, mut to) = (None, None);
+    for term in conditions.conjuncts().filter(|it| matches!(it.path.as_slice(), [name] if name == "created_at")) {
+        let [Operand::Instant(nanos)] = term.operands.as_slice() else { continue };
+        let micros = |it: i128| i64::try_from(it).ok().map(Timestamp::from_micros);
+        let (down, up) = (micros(nanos.div_euclid(1_000)), micros(-(-nanos).div_euclid(1_000)));
+        if matches!(term.op, Op::Eq | Op::Gt | Op::Gte) {
+            from = from.max(down);
+        }
+        if matches!(term.op, Op::Eq | Op::Lt | Op::Lte) {
+            to = match (to, up) {
+                (Some(a), Some(b)) => Some(core::cmp::min::<Timestamp>(a, b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+    (from, to)
 }
 
 /// A term that asks one member of the resource to equal one value that an index can hold.
@@ -207,7 +229,7 @@ pub fn matches(conditions: &Expr, resource: &Resource) -> bool {
 }
 
 /// A resource's members, the implicit ones included.
-struct Members<'a>(&'a Resource);
+pub(crate) struct Members<'a>(pub(crate) &'a Resource);
 
 impl Fields for Members<'_> {
     fn field(&self, path: &[String]) -> Option<Found<'_>> {

@@ -122,9 +122,11 @@ impl PositionKey {
         content.extend(binding);
         content.extend(epoch.to_be_bytes());
         match key {
-            PageKey::Created { at, id } => {
-                content.push(1);
-                content.extend(at.as_micros().to_be_bytes());
+            PageKey::Pinned { at, made, created_at, id } => {
+                content.push(4);
+                content.extend(at.to_be_bytes());
+                content.extend(made.as_micros().to_be_bytes());
+                content.extend(created_at.as_micros().to_be_bytes());
                 content.extend_from_slice(id.as_bytes());
             }
             PageKey::Id(id) => {
@@ -155,9 +157,12 @@ impl PositionKey {
         }
         let text = |it: &[u8]| String::from_utf8(it.to_vec()).map_err(|_| TokenError::Unreadable);
         match rest {
-            [1, rest @ ..] => {
-                let (at, id) = rest.split_first_chunk::<8>().ok_or(TokenError::Unreadable)?;
-                Ok(PageKey::Created { at: Timestamp::from_micros(i64::from_be_bytes(*at)), id: text(id)? })
+            [4, rest @ ..] => {
+                let (at, rest) = rest.split_first_chunk::<8>().ok_or(TokenError::Unreadable)?;
+                let (made, rest) = rest.split_first_chunk::<8>().ok_or(TokenError::Unreadable)?;
+                let (created_at, id) = rest.split_first_chunk::<8>().ok_or(TokenError::Unreadable)?;
+                let time = |it: &[u8; 8]| Timestamp::from_micros(i64::from_be_bytes(*it));
+                Ok(PageKey::Pinned { at: Place::from_be_bytes(*at), made: time(made), created_at: time(created_at), id: text(id)? })
             }
             [2, id @ ..] => text(id).map(PageKey::Id),
             [3, place @ ..] => place.try_into().map(|it| PageKey::Place(Place::from_be_bytes(it))).map_err(|_| TokenError::Unreadable),
@@ -169,10 +174,14 @@ impl PositionKey {
 /// The row after which the next page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageKey {
-    /// In a list by creation time, then id.
-    Created {
+    /// In a list whose pages all show one position. (Tag 1 was a list whose pages did not.)
+    Pinned {
+        /// The position.
+        at: Place,
+        /// When the list was begun.
+        made: Timestamp,
         /// The row's `created_at`.
-        at: Timestamp,
+        created_at: Timestamp,
         /// The row's id.
         id: String,
     },
@@ -235,7 +244,12 @@ mod tests {
 
     fn any_page_key() -> impl Strategy<Value = PageKey> {
         prop_oneof![
-            (any::<i64>(), ".{0,40}").prop_map(|(at, id)| PageKey::Created { at: Timestamp::from_micros(at), id }),
+            (any::<(u64, i64, i64)>(), ".{0,40}").prop_map(|((at, made, created), id)| PageKey::Pinned {
+                at,
+                made: Timestamp::from_micros(made),
+                created_at: Timestamp::from_micros(created),
+                id
+            }),
             ".{0,40}".prop_map(PageKey::Id),
             any::<u64>().prop_map(PageKey::Place),
         ]

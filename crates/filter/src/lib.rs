@@ -45,7 +45,7 @@ pub use explain::Clause;
 pub use expr::Expr;
 pub use language::{FilterError, Schema, Syntax, parse as parse_expression};
 pub use ops::Op;
-pub use parse::{ParseError, split, term};
+pub use parse::{ParseError, instant, split, term};
 
 /// The values that one `in` may list.
 pub const IN_VALUES_MAX: usize = 100;

@@ -115,8 +115,9 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Nanoseconds since 1970.
-pub(crate) fn instant(text: &str) -> Option<i128> {
+/// The instant that an RFC 3339 text means, in nanoseconds since 1970.
+#[must_use]
+pub fn instant(text: &str) -> Option<i128> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_nanosecond)
 }
 

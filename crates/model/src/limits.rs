@@ -16,6 +16,12 @@ pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
 pub const EVENTS_PER_CHANGE_SET_MAX: usize = 1_000;
 /// Rows that a list may look at when no index serves its filter.
 pub const ROWS_SCANNED_MAX: usize = 100_000;
+/// Resources that may change between two pages of a list before it is too old to be continued.
+pub const LIST_CHANGES_MAX: usize = 20_000;
+/// Events of its tenant that may be written between two pages of a list.
+pub const LIST_EVENTS_MAX: u64 = 500_000;
+/// How old a list may be when its next page is asked for, in seconds.
+pub const LIST_AGE_SECS_MAX: u64 = 300;
 /// `limit` of a list or feed; a larger one is clamped.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// `limit` of a list or feed when none is given.

@@ -38,7 +38,7 @@ pub use events::{FeedPage, FeedQuery, LogView, NewEvent, Published, PublishedEve
 pub use idempotency::{Begin, Outcome, Permit, Preview, Write};
 pub use keyring::Keyring;
 pub use keys::{KeyWritten, NewKey};
-pub use lists::ListQuery;
+pub use lists::{ListPage, ListQuery};
 pub use mirror::{Before, Said};
 pub use page::Page;
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};

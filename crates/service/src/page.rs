@@ -2,7 +2,7 @@
 
 use crate::{Ctx, Error, Service};
 use ringback_engine::{
-    position::{Position, TokenError},
+    position::{Binding, Position, TokenError},
     tokens::{PageKey, binding},
 };
 use ringback_model::{
@@ -38,6 +38,32 @@ impl Service {
     /// The signed token of a place.
     pub(crate) fn position(&self, scope: &Scope, place: Place) -> String {
         self.inner.secrets.position.position(scope.as_str(), Position::plain(self.inner.epoch, place))
+    }
+
+    /// The signed token of a place that was reached under a filter, if there is one.
+    pub(crate) fn bound_position(&self, scope: &Scope, place: Place, filter: Option<Binding>) -> String {
+        let position = Position { filter, ..Position::plain(self.inner.epoch, place) };
+        self.inner.secrets.position.position(scope.as_str(), position)
+    }
+
+    /// Returns when what is read is at least as new as `min_position` says. On one node it always is,
+    /// since a position is handed out after the commit that it names.
+    ///
+    /// # Errors
+    /// `Parameter` when it is no position of this tenant's log, `CursorEpoch`.
+    pub async fn reached(&self, ctx: &Ctx, min_position: &str) -> Result<(), Error> {
+        let unreadable = |detail: &str| Error::Parameter { parameter: "min_position", detail: detail.into() };
+        let read = self.inner.secrets.position.read_position(min_position, ctx.tenant_text());
+        let position = read.map_err(|_| {
+            unreadable("`min_position` is not a position that this server made for this tenant. Send a `Ringback-Position` back as it was received.")
+        })?;
+        if position.epoch != self.inner.epoch {
+            return Err(Error::CursorEpoch);
+        }
+        if position.place > self.inner.store.bounds(&ctx.scope).await?.last {
+            return Err(unreadable("`min_position` lies beyond the end of the log: it was not made by this server."));
+        }
+        Ok(())
     }
 
     /// Reads a page cursor of `route`, which may carry what else the page depends on.

@@ -36,7 +36,10 @@ use ringback_ports::{
         StoredType, Subscriptions,
     },
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::oneshot;
 
 type CommitReply = oneshot::Sender<Result<Committed, CommitError>>;
@@ -570,6 +573,20 @@ impl Resources for Disk {
 
     async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError> {
         self.reading().await?.resources(query).await
+    }
+
+    async fn resources_changed_after(
+        &self,
+        tenant: &TenantId,
+        type_name: &TypeName,
+        after: Place,
+        limit: usize,
+    ) -> Result<Option<BTreeSet<ResourceId>>, StoreError> {
+        self.reading().await?.resources_changed_after(tenant, type_name, after, limit).await
+    }
+
+    async fn resources_at(&self, tenant: &TenantId, subjects: &[Subject], at: Place) -> Result<Vec<Arc<Event>>, StoreError> {
+        self.reading().await?.resources_at(tenant, subjects, at).await
     }
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {

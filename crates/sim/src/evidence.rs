@@ -193,7 +193,15 @@ pub fn rows(memory: &MemoryStore, log: &[Arc<Event>]) -> Vec<ResourceRow> {
     let Ok(type_name) = TypeName::parse("order") else { return Vec::new() };
     let tenants: Vec<TenantId> = at_once(memory.tenants()).unwrap_or_default().into_iter().map(|it| it.id).collect();
     for tenant in tenants {
-        let query = ResourceQuery { tenant, type_name: type_name.clone(), equal: Vec::new(), after: None, limit: usize::MAX };
+        let query = ResourceQuery {
+            tenant,
+            type_name: type_name.clone(),
+            equal: Vec::new(),
+            created: (None, None),
+            oldest_first: false,
+            after: None,
+            limit: usize::MAX,
+        };
         for row in at_once(memory.resources(query)).unwrap_or_default() {
             out.insert((row.resource.tenant.clone(), row.resource.id.clone()), row);
         }

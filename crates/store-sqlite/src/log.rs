@@ -32,6 +32,8 @@ macro_rules! events {
     };
 }
 
+pub(crate) use events;
+
 pub(crate) const EVENTS_AFTER_ALL: &str = events!("WHERE seq > ?1 AND ?2 IS NULL ORDER BY seq");
 pub(crate) const EVENTS_AFTER_TENANT: &str = events!("WHERE sequence > ?1 AND tenant = ?2 ORDER BY sequence");
 /// Sorted by row id out of the index alone, then looked up one by one: no row is read only to be sorted.
@@ -197,7 +199,7 @@ impl Reading {
         Ok(Bounds { first, last, floor: first - 1, epoch })
     }
 
-    fn event(&self, sql: &str, params: impl Params) -> Result<Option<Arc<Event>>, Fault> {
+    pub(crate) fn event(&self, sql: &str, params: impl Params) -> Result<Option<Arc<Event>>, Fault> {
         self.one(sql, params, |row| self.decode(row))
     }
 

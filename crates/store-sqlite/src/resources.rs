@@ -8,17 +8,27 @@ use crate::{
     SqliteStore,
     fault::Fault,
     known::Tx,
+    log::events,
     readers::Reading,
     sql::{self, Columns},
     writer::Entry,
 };
 use async_trait::async_trait;
-use ringback_model::{ResourceId, TenantId, Timestamp, TypeName, resource::Resource};
+use ringback_model::{
+    ResourceId, Subject, TenantId, Timestamp, TypeName,
+    event::{Event, Place},
+    resource::Resource,
+};
 use ringback_ports::store::{DueTimer, ResourceQuery, ResourceRow, Resources, StoreError, Timer};
 use rusqlite::{Row, ToSql, params, types::Value as SqlValue};
 use serde_json::Value;
+use std::{collections::BTreeSet, sync::Arc};
 
 const COLUMNS: &str = "id, status, version, created_at, updated_at, since, deleted, timer_due_at, timer_transition, fields";
+/// The tenant's place in the log is the index; of which type an event is, its row says.
+pub(crate) const CHANGED_AFTER: &str = "SELECT resource_id FROM events WHERE tenant = ?1 AND sequence > ?2 AND resource_type = ?3";
+pub(crate) const RESOURCE_AT: &str =
+    events!("WHERE subject = ?1 AND tenant = ?2 AND sequence <= ?3 AND version IS NOT NULL ORDER BY sequence DESC LIMIT 1");
 pub(crate) const COUNT: &str = "SELECT count(*) FROM resources WHERE type = ?1 AND deleted = 0";
 pub(crate) const DUE: &str = "SELECT t.id, r.type, r.id, r.timer_due_at, r.timer_transition
     FROM resources r JOIN tenant_nos t ON t.no = r.tenant WHERE r.timer_due_at <= ?1
@@ -43,6 +53,47 @@ impl Resources for SqliteStore {
 
     async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError> {
         self.readers.read(move |it| it.resources(&query)).await
+    }
+
+    async fn resources_changed_after(
+        &self,
+        tenant: &TenantId,
+        type_name: &TypeName,
+        after: Place,
+        limit: usize,
+    ) -> Result<Option<BTreeSet<ResourceId>>, StoreError> {
+        let (tenant, type_name) = (tenant.clone(), type_name.clone());
+        self.readers
+            .read(move |it| {
+                let Some(no) = it.tenant_no(&tenant)? else { return Ok(Some(BTreeSet::new())) };
+                let values = params![no, sql::place(after), type_name.as_str()];
+                let mut statement = it.conn.prepare_cached(CHANGED_AFTER)?;
+                let mut rows = statement.query(values)?;
+                let mut ids = BTreeSet::new();
+                while let Some(row) = rows.next()? {
+                    ids.insert(Columns::of("events", row).name()?);
+                    if ids.len() > limit {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(ids))
+            })
+            .await
+    }
+
+    async fn resources_at(&self, tenant: &TenantId, subjects: &[Subject], at: Place) -> Result<Vec<Arc<Event>>, StoreError> {
+        let (tenant, subjects) = (tenant.clone(), subjects.to_vec());
+        self.readers
+            .read(move |it| {
+                let Some(no) = it.tenant_no(&tenant)? else { return Ok(Vec::new()) };
+                let mut out = Vec::new();
+                for subject in &subjects {
+                    let event = it.event(RESOURCE_AT, params![subject.as_str(), no, sql::place(at)])?;
+                    out.extend(event.filter(|it| it.of.as_ref().is_some_and(|of| !of.deleted)));
+                }
+                Ok(out)
+            })
+            .await
     }
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
@@ -163,12 +214,19 @@ pub(crate) fn list_sql(query: &ResourceQuery, tenant: i64) -> (String, Vec<SqlVa
             sql.push_str(&format!(" AND {column} = ?{}", values.len()));
         }
     }
+    for (bound, sign) in [(query.created.0, ">="), (query.created.1, "<=")] {
+        if let Some(at) = bound {
+            values.push(SqlValue::Integer(at.as_micros()));
+            sql.push_str(&format!(" AND created_at {sign} ?{}", values.len()));
+        }
+    }
+    let (sign, word) = if query.oldest_first { (">", "") } else { ("<", " DESC") };
     if let Some((at, id)) = &query.after {
         values.push(SqlValue::Integer(at.as_micros()));
         values.push(SqlValue::Text(id.as_str().to_owned()));
-        sql.push_str(&format!(" AND (created_at, id) < (?{}, ?{})", values.len() - 1, values.len()));
+        sql.push_str(&format!(" AND (created_at, id) {sign} (?{}, ?{})", values.len() - 1, values.len()));
     }
-    sql.push_str(" ORDER BY created_at DESC, id DESC");
+    sql.push_str(&format!(" ORDER BY created_at{word}, id{word}"));
     (sql, values)
 }
 

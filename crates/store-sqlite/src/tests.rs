@@ -344,6 +344,8 @@ fn no_statement_of_a_route_reads_a_whole_table() {
         (log::SUBJECT_ALL.to_owned(), "COVERING INDEX events_subject"),
         (log::SUBJECT_TENANT.to_owned(), "events_subject"),
         (log::OF_VERSION.to_owned(), "events_subject"),
+        (resources::CHANGED_AFTER.to_owned(), "events_sequence"),
+        (resources::RESOURCE_AT.to_owned(), "events_subject"),
         (list(&[]), "resources_list"),
         (list(&[("customer", "c")]), "resources_declared_1"),
         (list(&[("status", "created")]), "resources_declared_2"),

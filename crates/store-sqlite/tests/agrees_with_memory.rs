@@ -209,12 +209,17 @@ fn queries() -> impl Strategy<Value = ResourceQuery> {
     let equal = vec((name.prop_map(str::to_owned), wanted), 0..2);
     let after = option::of((0..3_u64, prop_oneof![Just("1"), Just("2"), Just("3")]))
         .prop_map(|it| it.map(|(secs, id)| (at(secs), resource_id(id))));
-    (tenants(), equal, after, 0..4_usize).prop_map(|(tenant, equal, after, limit)| ResourceQuery {
-        equal,
-        after,
-        limit,
-        ..payments(tenant.as_str())
-    })
+    let bound = || option::weighted(0.3, (0..3_u64).prop_map(at));
+    (tenants(), equal, after, 0..4_usize, (bound(), bound()), any::<bool>()).prop_map(
+        |(tenant, equal, after, limit, created, oldest_first)| ResourceQuery {
+            equal,
+            created,
+            oldest_first,
+            after,
+            limit,
+            ..payments(tenant.as_str())
+        },
+    )
 }
 
 fn ops() -> impl Strategy<Value = Op> {

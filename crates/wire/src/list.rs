@@ -45,6 +45,17 @@ pub fn list_bytes<'a>(rows: impl IntoIterator<Item = &'a [u8]>, next_cursor: Opt
     out
 }
 
+/// A list whose pages show one position, from which a watch misses nothing.
+#[must_use]
+pub fn watchable_bytes<'a>(rows: impl IntoIterator<Item = &'a [u8]>, next_cursor: Option<&str>, watch_cursor: &str) -> Vec<u8> {
+    let mut out = list_bytes(rows, next_cursor);
+    out.pop();
+    out.extend_from_slice(b",\"watch_cursor\":");
+    push_text(&mut out, watch_cursor);
+    out.push(b'}');
+    out
+}
+
 /// A feed of rows that are JSON text already, such as events: not parsed again.
 #[must_use]
 pub fn feed_bytes<'a>(rows: impl IntoIterator<Item = &'a [u8]>, cursor: &str, has_more: bool, lag: u64) -> Vec<u8> {

@@ -290,7 +290,15 @@ pub fn exception(place: Place) -> Exception {
 /// A list of all payments of a tenant.
 #[must_use]
 pub fn payments(id: &str) -> ResourceQuery {
-    ResourceQuery { tenant: tenant(id), type_name: type_name("payment"), equal: Vec::new(), after: None, limit: 10_000 }
+    ResourceQuery {
+        tenant: tenant(id),
+        type_name: type_name("payment"),
+        equal: Vec::new(),
+        created: (None, None),
+        oldest_first: false,
+        after: None,
+        limit: 10_000,
+    }
 }
 
 /// All events of a scope.

@@ -102,6 +102,9 @@ macro_rules! conformance_suite {
                 a_deleted_row_stays_readable_and_leaves_lists
                 a_list_is_newest_first_then_by_the_bytes_of_the_id
                 pages_make_up_the_list
+                a_list_runs_both_ways_within_a_span
+                what_changed_after_a_place_is_said_up_to_a_limit
+                resources_are_read_as_they_were_at_a_place
                 a_list_is_of_one_tenant_and_type
                 equal_narrows_by_value
                 declared_indexes_change_no_list

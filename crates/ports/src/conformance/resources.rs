@@ -1,13 +1,13 @@
 //! Cases of `Resources`.
 
-use super::make::{at, change, commit, fields, payments, put, resource_id, row, tenant, type_name};
+use super::make::{at, change, commit, draft, fields, of_version, payments, publish, put, resource_id, row, tenant, type_name};
 use crate::{
     Store,
     store::{Change, Expected, ResourceQuery, ResourceRow, Timer},
 };
-use ringback_model::{ResourceId, Timestamp};
+use ringback_model::{ResourceId, Subject, Timestamp};
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// A payment of `acme` made at `secs`, with these members.
 fn made(id: &str, secs: u64, members: Value) -> ResourceRow {
@@ -91,6 +91,77 @@ pub async fn pages_make_up_the_list<S: Store>(store: &Arc<S>) {
         }
         assert_eq!(read, whole);
     }
+}
+
+pub async fn a_list_runs_both_ways_within_a_span<S: Store>(store: &Arc<S>) {
+    write(store, [("a", 1), ("b", 2), ("c", 2), ("d", 3), ("e", 4)].map(|(id, secs)| made(id, secs, json!({})))).await;
+    let oldest = || ResourceQuery { oldest_first: true, ..payments("acme") };
+    assert_eq!(ids(store, oldest()).await, ["a", "b", "c", "d", "e"]);
+    let after = Some((at(2), resource_id("b")));
+    assert_eq!(ids(store, ResourceQuery { after: after.clone(), ..oldest() }).await, ["c", "d", "e"]);
+    assert_eq!(ids(store, ResourceQuery { after, ..payments("acme") }).await, ["a"]);
+    let span = |from, to| (Some(at(from)), Some(at(to)));
+    assert_eq!(ids(store, ResourceQuery { created: span(2, 3), ..oldest() }).await, ["b", "c", "d"]);
+    assert_eq!(ids(store, ResourceQuery { created: span(2, 3), limit: 2, ..payments("acme") }).await, ["d", "c"]);
+    assert_eq!(ids(store, ResourceQuery { created: (Some(at(4)), None), ..oldest() }).await, ["e"]);
+    assert_eq!(ids(store, ResourceQuery { created: (None, Some(at(1))), ..oldest() }).await, ["a"]);
+    assert!(ids(store, ResourceQuery { created: span(3, 2), ..oldest() }).await.is_empty());
+}
+
+/// An event that makes version `version` of a payment of `acme`.
+fn version(id: &str, version: u64, deleted: bool) -> ringback_model::event::EventDraft {
+    let no = version * 1_000 + id.bytes().map(u64::from).sum::<u64>();
+    let mut it = of_version(no, id, version);
+    it.subject = Some(subject(id));
+    it.of.as_mut().unwrap().deleted = deleted;
+    it
+}
+
+fn subject(id: &str) -> Subject {
+    Subject::of_resource("/payment", &resource_id(id))
+}
+
+pub async fn what_changed_after_a_place_is_said_up_to_a_limit<S: Store>(store: &Arc<S>) {
+    commit(store, publish("acme", [version("1", 1, false), version("2", 1, false), version("1", 2, false)])).await;
+    commit(store, publish("beta", [version("9", 1, false)])).await;
+    let mut other = version("7", 1, false);
+    other.of.as_mut().unwrap().type_name = type_name("refund");
+    commit(store, publish("acme", [draft(90_077), other, version("3", 1, false), version("2", 2, true)])).await;
+    let changed = async |after, limit| {
+        let ids = store.resources_changed_after(&tenant("acme"), &type_name("payment"), after, limit).await.unwrap();
+        ids.map(|it| it.into_iter().map(|it| it.to_string()).collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(changed(0, 10).await.as_deref(), Some("1 2 3"));
+    assert_eq!(changed(0, 3).await.as_deref(), Some("1 2 3"));
+    assert_eq!(changed(0, 2).await, None);
+    assert_eq!(changed(2, 10).await.as_deref(), Some("1 2 3"));
+    assert_eq!(changed(3, 10).await.as_deref(), Some("2 3"));
+    assert_eq!(changed(6, 10).await.as_deref(), Some("2"));
+    assert_eq!(changed(7, 0).await.as_deref(), Some(""));
+    let nobody = store.resources_changed_after(&tenant("nobody"), &type_name("payment"), 0, 0).await.unwrap();
+    assert_eq!(nobody, Some(BTreeSet::new()));
+}
+
+pub async fn resources_are_read_as_they_were_at_a_place<S: Store>(store: &Arc<S>) {
+    commit(store, publish("acme", [version("1", 1, false), version("2", 1, false), version("1", 2, false)])).await;
+    commit(store, publish("beta", [version("3", 1, false)])).await;
+    let mut about = draft(90_099); // about the same subject, and no change of it
+    about.subject = Some(subject("1"));
+    commit(store, publish("acme", [about, version("2", 2, true), version("1", 3, false)])).await;
+    let read = async |at| {
+        let subjects = [subject("2"), subject("1"), subject("3"), subject("none")];
+        let events = store.resources_at(&tenant("acme"), &subjects, at).await.unwrap();
+        let mut all: Vec<_> = events.iter().map(|it| it.of.as_ref().map(|of| format!("{} v{}", of.id, of.version)).unwrap()).collect();
+        all.sort();
+        all.join(", ")
+    };
+    assert_eq!(read(0).await, "");
+    assert_eq!(read(1).await, "1 v1");
+    assert_eq!(read(3).await, "1 v2, 2 v1");
+    assert_eq!(read(4).await, "1 v2, 2 v1");
+    assert_eq!(read(5).await, "1 v2");
+    assert_eq!(read(u64::MAX).await, "1 v3");
+    assert!(store.resources_at(&tenant("acme"), &[], 5).await.unwrap().is_empty());
 }
 
 pub async fn a_list_is_of_one_tenant_and_type<S: Store>(store: &Arc<S>) {

@@ -2,8 +2,13 @@
 
 use super::StoreError;
 use async_trait::async_trait;
-use ringback_model::{ResourceId, TenantId, Timestamp, TransitionName, TypeName, resource::Resource};
+use ringback_model::{
+    ResourceId, Subject, TenantId, Timestamp, TransitionName, TypeName,
+    event::{Event, Place},
+    resource::Resource,
+};
 use serde_json::Value;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A resource as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +43,7 @@ pub struct DueTimer {
     pub timer: Timer,
 }
 
-/// A page of a list: `created_at` descending, then `id` descending (by bytes). Deleted ones are left out.
+/// A page of a list: by `created_at`, then `id` (by bytes), both descending or both ascending. Deleted ones are left out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResourceQuery {
     /// Whose.
@@ -48,6 +53,10 @@ pub struct ResourceQuery {
     /// Only rows in which each of these members equals this string, integer or boolean.
     /// The service gives what a declared index serves; `status` may be among them.
     pub equal: Vec<(String, Value)>,
+    /// Only rows that were created in this span, its ends included.
+    pub created: (Option<Timestamp>, Option<Timestamp>),
+    /// Ascending, rather than descending.
+    pub oldest_first: bool,
     /// Only rows after this one in the order of the list.
     pub after: Option<(Timestamp, ResourceId)>,
     /// At most so many.
@@ -67,7 +76,12 @@ impl ResourceQuery {
                 "status" => wanted.as_str() == Some(it.status.as_str()),
                 name => it.fields.get(name).is_some_and(|found| same(found, wanted)),
             })
-            && self.after.as_ref().is_none_or(|(at, id)| (it.created_at, &it.id) < (*at, id))
+            && self.created.0.is_none_or(|from| it.created_at >= from)
+            && self.created.1.is_none_or(|to| it.created_at <= to)
+            && self.after.as_ref().is_none_or(|(at, id)| {
+                let (here, after) = ((it.created_at, &it.id), (*at, id));
+                if self.oldest_first { here > after } else { here < after }
+            })
     }
 }
 
@@ -92,6 +106,20 @@ pub trait Resources {
 
     /// One page of rows.
     async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError>;
+
+    /// The ids of resources of this type that events of the tenant after `after` are about, at
+    /// most `limit`; `None` when there are more.
+    async fn resources_changed_after(
+        &self,
+        tenant: &TenantId,
+        type_name: &TypeName,
+        after: Place,
+        limit: usize,
+    ) -> Result<Option<BTreeSet<ResourceId>>, StoreError>;
+
+    /// The events that made these resources what they were at `at`: of each, the last one at or
+    /// below it. Those that were not there yet, or were deleted by then, are left out. In any order.
+    async fn resources_at(&self, tenant: &TenantId, subjects: &[Subject], at: Place) -> Result<Vec<Arc<Event>>, StoreError>;
 
     /// How many resources of this type there are, of all tenants, deleted ones left out.
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError>;

@@ -177,6 +177,11 @@ impl Server {
             }
         }
         let query = Query::read(parts.uri.query(), route.params)?;
+        if route.params.names().contains(&"min_position")
+            && let Some(position) = query.one("min_position")
+        {
+            service.reached(&ctx, position).await?;
+        }
         let (dry, headers) = (query.dry_run()?, core::mem::take(&mut parts.headers));
         let call = Call { server: self.clone(), route, ctx, params, ty, query, headers, body: bytes, dry, permit };
         v1::run(call).await

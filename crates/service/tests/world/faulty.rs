@@ -18,6 +18,7 @@ use ringback_ports::{
         ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
+use std::collections::BTreeSet;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -181,6 +182,20 @@ impl Resources for FaultyStore {
             return Ok(rows.collect());
         }
         self.inner.resources(query).await
+    }
+
+    async fn resources_changed_after(
+        &self,
+        tenant: &TenantId,
+        type_name: &TypeName,
+        after: Place,
+        limit: usize,
+    ) -> Result<Option<BTreeSet<ResourceId>>, StoreError> {
+        self.inner.resources_changed_after(tenant, type_name, after, limit).await
+    }
+
+    async fn resources_at(&self, tenant: &TenantId, subjects: &[Subject], at: Place) -> Result<Vec<Arc<Event>>, StoreError> {
+        self.inner.resources_at(tenant, subjects, at).await
     }
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {

@@ -176,7 +176,7 @@ impl State {
     }
 
     /// The events of `scope` with `after < place < before`, in order.
-    fn places(&self, scope: &Scope, after: Place, before: Place) -> Box<dyn DoubleEndedIterator<Item = (Place, &Stored)> + '_> {
+    pub(super) fn places(&self, scope: &Scope, after: Place, before: Place) -> Box<dyn DoubleEndedIterator<Item = (Place, &Stored)> + '_> {
         let Some(from) = after.checked_add(1).filter(|it| *it < before) else { return Box::new(core::iter::empty()) };
         match scope {
             Scope::All => Box::new(self.events.range(from..before).map(|(seq, it)| (*seq, it))),

@@ -4,7 +4,14 @@ use super::MemoryStore;
 use crate::store::{DueTimer, ResourceQuery, ResourceRow, Resources, StoreError};
 use async_trait::async_trait;
 use core::cmp::Reverse;
-use ringback_model::{ResourceId, TenantId, Timestamp, TypeName};
+use ringback_model::{
+    ResourceId, Subject, TenantId, Timestamp, TypeName,
+    event::{Event, Place, Scope},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 #[async_trait]
 impl Resources for MemoryStore {
@@ -16,7 +23,37 @@ impl Resources for MemoryStore {
         let state = self.state();
         let mut rows: Vec<&ResourceRow> = state.resources.values().filter(|it| query.matches(it)).collect();
         rows.sort_by_key(|it| Reverse((it.resource.created_at, &it.resource.id)));
+        if query.oldest_first {
+            rows.reverse();
+        }
         Ok(rows.into_iter().take(query.limit).cloned().collect())
+    }
+
+    async fn resources_changed_after(
+        &self,
+        tenant: &TenantId,
+        type_name: &TypeName,
+        after: Place,
+        limit: usize,
+    ) -> Result<Option<BTreeSet<ResourceId>>, StoreError> {
+        let state = self.state();
+        let of = |it: &Event| it.of.as_ref().filter(|of| of.type_name == *type_name).map(|of| of.id.clone());
+        let ids: BTreeSet<_> =
+            state.places(&Scope::Tenant(tenant.clone()), after, Place::MAX).filter_map(|(_, it)| of(&it.event)).collect();
+        Ok((ids.len() <= limit).then_some(ids))
+    }
+
+    async fn resources_at(&self, tenant: &TenantId, subjects: &[Subject], at: Place) -> Result<Vec<Arc<Event>>, StoreError> {
+        let state = self.state();
+        let mut last: BTreeMap<&Subject, &Arc<Event>> = BTreeMap::new();
+        for (_, it) in state.places(&Scope::Tenant(tenant.clone()), 0, at.saturating_add(1)) {
+            if let (Some(subject), Some(_)) = (&it.event.subject, &it.event.of)
+                && subjects.contains(subject)
+            {
+                last.insert(subject, &it.event);
+            }
+        }
+        Ok(last.into_values().filter(|it| it.of.as_ref().is_some_and(|of| !of.deleted)).cloned().collect())
     }
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {

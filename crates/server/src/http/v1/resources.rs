@@ -15,10 +15,18 @@ use serde_json::{Map, Value};
 
 /// `GET {path}`: newest first, with conditions on fields.
 pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
-    let params = call.query.others(&["limit", "after", "filter"]);
-    let query = ListQuery { filter: call.query.one("filter"), params: &params, limit: call.query.limit()?, after: call.query.one("after") };
+    let params = call.query.others(call.route.params.names());
+    let query = ListQuery {
+        filter: call.query.one("filter"),
+        params: &params,
+        sort: call.query.one("sort"),
+        fields: call.query.one("fields"),
+        limit: call.query.limit()?,
+        after: call.query.one("after"),
+    };
     let page = call.service().list_resources(&call.ctx, &*call.ty()?, query).await?;
-    Ok(rows(&page))
+    let rows = page.rows.iter().map(|it| it.as_ref());
+    Ok(Answer::json(StatusCode::OK, list::watchable_bytes(rows, page.next_cursor.as_deref(), &page.watch_cursor)))
 }
 
 /// `POST {path}`.
