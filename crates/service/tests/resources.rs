@@ -15,7 +15,7 @@ use ringback_model::{
 };
 use ringback_ports::store::{Answers, Log};
 use ringback_service::{
-    Begin, Ctx, DeliveryQuery, Error, FeedQuery, IfMatch, ListQuery, Outcome, ResourcePage, StatusQuery, Write, Written, lifecycle::Refusal,
+    Begin, Ctx, DeliveryQuery, Error, FeedQuery, IfMatch, ListPage, ListQuery, Outcome, StatusQuery, Write, Written, lifecycle::Refusal,
 };
 use serde_json::{Value, json};
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
@@ -38,15 +38,15 @@ fn delete(world: &World, of: &str, if_match: IfMatch) -> Result<Written, Error> 
 }
 
 fn asked<'a>(params: &'a [(String, String)], limit: usize, after: Option<&'a str>) -> ListQuery<'a> {
-    ListQuery { filter: None, params, limit, after }
+    ListQuery { params, limit, after, ..ListQuery::default() }
 }
 
-fn list(world: &World, params: &[(&str, &str)], limit: usize, after: Option<&str>) -> Result<ResourcePage, Error> {
+fn list(world: &World, params: &[(&str, &str)], limit: usize, after: Option<&str>) -> Result<ListPage, Error> {
     let params: Vec<_> = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     world.run(world.service.list_resources(&world.ctx(), &world.ty("ticket"), asked(&params, limit, after)))
 }
 
-fn ids(page: &ResourcePage) -> Vec<String> {
+fn ids(page: &ListPage) -> Vec<String> {
     page.rows.iter().map(|it| json(it)["id"].as_str().unwrap().to_owned()).collect()
 }
 
