@@ -150,7 +150,7 @@ async fn parameters() {
     expect![[r#"
         400
         ringback-tenant: default
-        {"type":"urn:ringback:error:bad-parameter","code":"bad-parameter","title":"Bad parameter","status":400,"detail":"This route has no parameter `limti`. Did you mean `limit`? It takes: after, limit, subject, types, wait.","request_id":"req_…","retryable":false,"errors":[{"parameter":"limti","code":"unknown-parameter","detail":"This route has no parameter `limti`. Did you mean `limit`? It takes: after, limit, subject, types, wait."}]}"#]].assert_eq(&world.get("/v1/events?limti=5").await.show());
+        {"type":"urn:ringback:error:bad-parameter","code":"bad-parameter","title":"Bad parameter","status":400,"detail":"This route has no parameter `limti`. Did you mean `limit`? It takes: after, limit, min_position, subject, types, wait.","request_id":"req_…","retryable":false,"errors":[{"parameter":"limti","code":"unknown-parameter","detail":"This route has no parameter `limti`. Did you mean `limit`? It takes: after, limit, min_position, subject, types, wait."}]}"#]].assert_eq(&world.get("/v1/events?limti=5").await.show());
     expect![[r#"
         400
         ringback-tenant: default

@@ -28,7 +28,7 @@ async fn newest_first_and_nothing_is_a_list_too() {
     expect![[r#"
         200
         ringback-tenant: default
-        {"data":[]}"#]]
+        {"data":[],"watch_cursor":"AQEAAAABAAAAAAAAAADNIJhhmaGK8u7tVLadriQx"}"#]]
     .assert_eq(&world.get("/payment").await.show());
     assert_eq!(ids(&five().await.get("/payment").await), ["5", "4", "3", "2", "1"]);
 }
