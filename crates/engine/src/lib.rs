@@ -9,6 +9,7 @@
 //! (`ringback-service`).
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod delivery_state;
 pub mod event_filter;
 pub mod expr;
@@ -21,6 +22,7 @@ pub mod matching;
 pub mod mirror;
 mod patch;
 pub mod position;
+pub mod rate;
 pub mod retry;
 mod schema;
 mod schema_cost;

@@ -202,6 +202,8 @@ pub struct Key {
     pub description: String,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// Requests a second that it may make; `None` for any number.
+    pub rate_max_per_s: Option<u32>,
     /// When it was made.
     pub created_at: Timestamp,
     /// HMAC-SHA256 of the secret under the server's pepper.

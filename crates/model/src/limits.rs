@@ -36,6 +36,18 @@ pub const WAITERS_MAX: usize = 20_000;
 pub const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Requests a second that a key may be allowed at most; one without this limit has none.
 pub const RATE_PER_S_MAX: u32 = 100_000;
+/// Pairs of a key and a resource that advice remembers; those not asked for longest are forgotten.
+pub const ADVICE_PAIRS_MAX: usize = 100_000;
+/// Routes of keys that advice counts.
+pub const ADVICE_ROUTES_MAX: usize = 1_000;
+/// Hours that advice looks back.
+pub const ADVICE_HOURS_MAX: u32 = 24;
+/// Changes of one resource between two answers that advice tells apart.
+pub const ADVICE_CHANGES_MAX: usize = 64;
+/// Events that an endpoint is behind by before advice names it.
+pub const ADVICE_LAG_MIN: u64 = 1_000;
+/// Polls below which advice says that it knows too little.
+pub const ADVICE_POLLS_MIN: u64 = 20;
 /// The latest stays in one status of which `Retry-After` is the median.
 pub const STAYS_MAX: usize = 200;
 /// Stays from which on there is a median.

@@ -117,6 +117,7 @@ pub enum Op {
     KeyGet,
     KeyDelete,
     LogGet,
+    AdviceGet,
     Batch,
 }
 
@@ -208,6 +209,7 @@ pub const ROUTES: &[Route] = &[
     route(Get,    "/v1/keys/{id}",                   KeysWrite,          Server,      NONE, Object,  Op::KeyGet),
     route(Delete, "/v1/keys/{id}",                   KeysWrite,          Server,      NONE, Nothing, Op::KeyDelete),
 
+    route(Get,    "/v1/advice",                      EventsRead,         TenantOrAll, Params::Only(&["window"]), Object, Op::AdviceGet),
     route(Post,   "/v1/batch",                       ResourcesWrite,     Tenant,      DRY,  Object,  Op::Batch),
 
     route(Get,    "/v1/log",                         EventsRead,         TenantOrAll, NONE, Object,  Op::LogGet),

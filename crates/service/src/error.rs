@@ -148,6 +148,11 @@ pub enum Error {
     },
     IdempotencyInProgress,
     IdempotencyKeyReused,
+    /// Of a key; `retry_after_secs` says when there is room for one more request.
+    RateLimited {
+        per_s: u32,
+        retry_after_secs: u32,
+    },
     TooManyWaiters {
         /// How many may wait.
         max: usize,

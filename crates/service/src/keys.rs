@@ -23,6 +23,8 @@ pub struct NewKey {
     pub description: String,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// Requests a second.
+    pub rate_max_per_s: Option<u32>,
 }
 
 /// What making a key made.
@@ -99,7 +101,16 @@ impl Service {
         if self.registry().keys.values().filter(|it| it.tenant == tenant).count() >= limits::KEYS_PER_TENANT_MAX {
             return Err(Error::LimitReached { what: "keys of one tenant", max: limits::KEYS_PER_TENANT_MAX });
         }
-        let written = self.fresh_key(new.role, tenant, scopes, new.description, new.expires_at, now);
+        let mut written = self.fresh_key(new.role, tenant, scopes, new.description, new.expires_at, now);
+        // Nobody makes a key that may do more than his own.
+        let own = ctx.caller.key.and_then(|it| self.registry().keys.get(&it).and_then(|it| it.rate_max_per_s));
+        if let (Some(own), Some(asked)) = (own, new.rate_max_per_s)
+            && asked > own
+        {
+            let detail = format!("A key made with this key may make at most {own} requests a second.");
+            return Err(Error::Field { pointer: "/rate_max_per_s".into(), detail });
+        }
+        written.key.rate_max_per_s = new.rate_max_per_s.or(own);
         let outcome = self
             .write(ctx, write, || async {
                 let mut set = ChangeSet::new(TenantId::default_tenant(), now);
@@ -127,7 +138,7 @@ impl Service {
         self.inner.entropy.fill(&mut secret);
         let made = keys::make(id, secret);
         let digest = keys::digest(&self.inner.secrets.pepper, id, &made.secret);
-        KeyWritten { key: Key { id, role, tenant, scopes, description, expires_at, created_at: now, digest }, text: made.text }
+        KeyWritten { key: Key { id, role, tenant, scopes, description, expires_at, rate_max_per_s: None, created_at: now, digest }, text: made.text }
     }
 
     /// Makes the first operator key when there is no key at all. `keep` puts its text
@@ -163,6 +174,7 @@ impl Service {
             scopes: Scopes::of_role(Role::Operator),
             description: "given at the start".into(),
             expires_at: None,
+            rate_max_per_s: None,
             created_at: self.now(),
             digest: keys::digest(&self.inner.secrets.pepper, id, secret),
         };
@@ -211,6 +223,7 @@ impl Service {
                 })
                 .await?;
             service.registry_mut().keys.remove(&id);
+            service.drop_bucket(id);
             Ok(outcome)
         })
         .await
@@ -239,7 +252,7 @@ impl Service {
 }
 
 /// Operators see all keys of the tenant they named and those of no tenant; others those of their tenant.
-fn sees(ctx: &Ctx, key: &Key) -> bool {
+pub(crate) fn sees(ctx: &Ctx, key: &Key) -> bool {
     match (&key.tenant, &ctx.scope) {
         (Some(of), Scope::Tenant(named)) => of == named,
         // A gateway names its tenant, or sees none's.

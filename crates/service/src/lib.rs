@@ -6,6 +6,7 @@
 //! from the log and their cursors by `dispatcher`; nothing is queued at commit.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod batch;
 mod caller;
 mod deliveries;
@@ -20,6 +21,7 @@ mod lists;
 mod locks;
 mod mirror;
 mod page;
+mod rate;
 mod registry;
 mod resources;
 mod status;
@@ -30,6 +32,7 @@ mod tenants;
 mod types;
 mod waker;
 
+pub use advice::{AdviceView, Endpoint, Shown};
 pub use batch::{BatchWritten, Made, Operation};
 pub use caller::{Caller, Ctx};
 pub use deliveries::{DeliveryQuery, DeliveryView};
@@ -42,6 +45,7 @@ pub use lists::{ListPage, ListQuery};
 pub use mirror::{Before, Said};
 pub use page::Page;
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
+pub use ringback_engine::{advice::Figures, rate::Standing};
 pub use ringback_engine::{idempotency as idempotency_key, json, lifecycle, list, position, type_check, types::CompiledType};
 pub use ringback_filter::FilterError;
 pub use status::{StatusQuery, StatusView};
@@ -50,14 +54,15 @@ pub use tenants::TenantWritten;
 pub use types::{ServedType, TypeWritten, Types};
 
 use registry::Registry;
-use ringback_engine::{stays::Stays, tokens::DeliveryCipher};
-use ringback_model::{RequestId, TenantId, Timestamp, event::Scope, position::Epoch, tenant::Tenant};
+use ringback_engine::{advice::Watcher, rate::Bucket, stays::Stays, tokens::DeliveryCipher};
+use ringback_model::{KeyId, RequestId, TenantId, Timestamp, event::Scope, position::Epoch, tenant::Tenant};
 use ringback_ports::{
     Clock, Entropy, Seal, Sender, Store,
     seal::Binding,
     store::{AuditEntry, Change, ChangeSet, CommitError, Expected, Refused, StoreError},
 };
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
@@ -139,6 +144,8 @@ pub(crate) struct Inner {
     pub(crate) waker: Arc<waker::Waker>,
     pub(crate) images: Arc<images::Images>,
     pub(crate) stays: Mutex<Stays>,
+    pub(crate) buckets: Mutex<BTreeMap<KeyId, Bucket>>,
+    pub(crate) watcher: Arc<Mutex<Watcher>>,
     pub(crate) dispatcher: dispatcher::Handle,
     pub(crate) timer_hint: Arc<tokio::sync::Notify>,
     pub(crate) draining: AtomicBool,
@@ -197,13 +204,16 @@ impl Service {
         let tail = Arc::new(tail::Tail::default());
         let waker = waker::Waker::new(config.waiters_max, config.waiters_per_key_max);
         let images = images::Images::new();
+        let watcher = Arc::<Mutex<Watcher>>::default();
         let timer_hint = Arc::new(tokio::sync::Notify::new());
         let (dispatcher, inbox) = dispatcher::channel();
         {
             let (tail, images, waker, dispatcher) = (Arc::clone(&tail), Arc::clone(&images), Arc::clone(&waker), dispatcher.clone());
+            let (watcher, clock) = (Arc::clone(&watcher), Arc::clone(&clock));
             store.listen(Arc::new(move |events| {
                 // Before anybody is woken, who then looks here.
                 images.hear(events);
+                advice::hear(&watcher, &clock, events);
                 tail.push(events);
                 waker.wake(events);
                 dispatcher.hint(events);
@@ -227,6 +237,8 @@ impl Service {
                 waker,
                 images,
                 stays: Mutex::default(),
+                buckets: Mutex::default(),
+                watcher,
                 dispatcher,
                 timer_hint,
                 draining: AtomicBool::new(false),

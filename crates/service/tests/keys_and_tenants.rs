@@ -16,7 +16,7 @@ use std::time::Duration;
 use world::{World, fresh};
 
 fn new_key(role: Role) -> NewKey {
-    NewKey { role, tenant: None, scopes: None, description: String::new(), expires_at: None }
+    NewKey { role, tenant: None, scopes: None, description: String::new(), expires_at: None, rate_max_per_s: None }
 }
 
 fn make(world: &World, ctx: &Ctx, new: NewKey) -> Result<KeyWritten, Error> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// All steps, oldest first; append-only.
-pub(crate) const STEPS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+pub(crate) const STEPS: &[&str] = &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_key_rates.sql")];
 
 /// `RBCK`: says that the file is one of ours.
 const APPLICATION_ID: i32 = 0x5242_434B;
@@ -81,6 +81,7 @@ fn snapshot(conn: &Connection, dir: &Path, version: i64) -> Result<(), (String, 
 mod tests {
     use super::*;
 
+    const ONE: &[&str] = &[STEPS[0]];
     const TWO: &[&str] = &[STEPS[0], "CREATE TABLE more (a INTEGER) STRICT"];
 
     fn open(dir: &Path, steps: &[&str]) -> Result<Connection, OpenError> {
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn an_older_directory_is_copied_before_it_changes() {
         let dir = tempfile::tempdir().unwrap();
-        open(dir.path(), STEPS).unwrap().execute("INSERT INTO meta VALUES ('a', x'01')", []).unwrap();
+        open(dir.path(), ONE).unwrap().execute("INSERT INTO meta VALUES ('a', x'01')", []).unwrap();
         let now = open(dir.path(), TWO).unwrap();
         let then = Connection::open(dir.path().join("ringback.db.schema-1")).unwrap();
         for (conn, tables) in [(&then, 0), (&now, 1)] {
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn a_failing_step_leaves_the_directory_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
-        open(dir.path(), STEPS).unwrap();
+        open(dir.path(), ONE).unwrap();
         let broken = &[STEPS[0], "CREATE TABLE more (a INTEGER) STRICT; CREATE TABLE more (a INTEGER) STRICT"];
         assert!(matches!(open(dir.path(), broken), Err(OpenError::Storage(_))));
         open(dir.path(), TWO).unwrap(); // the snapshot of the failed one is no obstacle
@@ -124,7 +125,7 @@ mod tests {
     fn a_newer_directory_is_refused_with_the_version_to_use() {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path(), TWO).unwrap().execute("UPDATE about SET written_by = '7.8.9'", []).unwrap();
-        let text = open(dir.path(), STEPS).unwrap_err().to_string();
+        let text = open(dir.path(), ONE).unwrap_err().to_string();
         assert!(text.contains("7.8.9"), "{text}");
     }
 
@@ -132,6 +133,6 @@ mod tests {
     fn a_file_of_somebody_else_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         Connection::open(dir.path().join(crate::FILE)).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();
-        assert!(matches!(open(dir.path(), STEPS), Err(OpenError::Foreign { .. })));
+        assert!(matches!(open(dir.path(), ONE), Err(OpenError::Foreign { .. })));
     }
 }

@@ -39,7 +39,7 @@ impl Control for SqliteStore {
     async fn keys(&self) -> Result<Vec<Key>, StoreError> {
         self.readers
             .read(|it| {
-                it.all("SELECT id, role, tenant, scopes, description, expires_at, created_at, digest FROM keys ORDER BY id", [], |row| {
+                it.all("SELECT id, role, tenant, scopes, description, expires_at, created_at, digest, rate_max_per_s FROM keys ORDER BY id", [], |row| {
                     let mut it = Columns::of("keys", row);
                     Ok(Key {
                         id: KeyId::from_bits(it.bits()?),
@@ -50,6 +50,7 @@ impl Control for SqliteStore {
                         expires_at: it.time_opt()?,
                         created_at: it.time()?,
                         digest: it.get()?,
+                        rate_max_per_s: it.get()?,
                     })
                 })
             })
@@ -116,11 +117,11 @@ pub(crate) fn write_key(tx: &Tx<'_>, it: &Key) -> Result<(), Fault> {
     let scopes = it.scopes.list().into_iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
     tx.conn
         .prepare_cached(
-            "INSERT INTO keys (id, role, tenant, scopes, description, expires_at, created_at, digest)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO keys (id, role, tenant, scopes, description, expires_at, created_at, digest, rate_max_per_s)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (id) DO UPDATE SET role = excluded.role, tenant = excluded.tenant, scopes = excluded.scopes,
                  description = excluded.description, expires_at = excluded.expires_at, created_at = excluded.created_at,
-                 digest = excluded.digest",
+                 digest = excluded.digest, rate_max_per_s = excluded.rate_max_per_s",
         )?
         .execute(params![
             sql::id(it.id.bits()),
@@ -130,7 +131,8 @@ pub(crate) fn write_key(tx: &Tx<'_>, it: &Key) -> Result<(), Fault> {
             it.description,
             it.expires_at.map(|it| it.as_micros()),
             it.created_at.as_micros(),
-            it.digest
+            it.digest,
+            it.rate_max_per_s
         ])?;
     Ok(())
 }

@@ -132,6 +132,8 @@ codes! {
     DestinationNotAllowed = "destination-not-allowed", 422, "Destination not allowed", Never;
     /// An exact event type that nothing declares or has published.
     UnknownEventType = "unknown-event-type", 422, "Unknown event type", Never;
+    /// The key's rate is used up.
+    RateLimited = "rate-limited", 429, "Rate limited", Later;
     /// As many requests wait as may.
     TooManyWaiters = "too-many-waiters", 429, "Too many waiters", Later;
     /// A fault of ours.

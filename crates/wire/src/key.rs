@@ -30,6 +30,9 @@ pub struct KeyView {
     /// From when on it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// Requests a second that it may make; any number if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_max_per_s: Option<u32>,
     /// When it was last used, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
@@ -49,6 +52,7 @@ impl KeyView {
             scopes: it.scopes.list().into_iter().map(Scope::as_str).collect(),
             description: it.description.clone(),
             expires_at: it.expires_at.map(|it| it.to_string()),
+            rate_max_per_s: it.rate_max_per_s,
             last_used_at: last_used_at.map(|it| it.to_string()),
             key: text,
         }
@@ -68,16 +72,18 @@ pub struct NewKey {
     pub description: String,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// Requests a second, 1 to 100,000; any number if it is left out.
+    pub rate_max_per_s: Option<u32>,
 }
 
 const SHAPE: Shape = Shape {
-    members: &["role", "tenant", "scopes", "description", "expires_at"],
+    members: &["role", "tenant", "scopes", "description", "expires_at", "rate_max_per_s"],
     read_only: &[
         ("id", "The server gives it."),
         ("key", "The server makes it and shows it once."),
         ("last_used_at", "It is the server's."),
     ],
-    paths: &["role", "tenant", "scopes", "description", "expires_at"],
+    paths: &["role", "tenant", "scopes", "description", "expires_at", "rate_max_per_s"],
 };
 
 const ROLES: [(&str, Role); 3] = [("tenant", Role::Tenant), ("gateway", Role::Gateway), ("operator", Role::Operator)];
@@ -109,6 +115,7 @@ impl NewKey {
             scopes: scopes.map_or_else(|| Scopes::of_role(role), Scopes::collect),
             description: it.text_of("description", 0, limits::DESCRIPTION_BYTES_MAX, problems).unwrap_or_default().to_owned(),
             expires_at: it.time("expires_at", problems),
+            rate_max_per_s: it.integer("rate_max_per_s", 1, limits::RATE_PER_S_MAX, problems),
         }
     }
 }
@@ -151,6 +158,16 @@ mod tests {
         assert_eq!(refused(json!({"scopes": ["types:write"]})), ["/scopes/0"]);
         assert_eq!(refused(json!({"scopes": []})), ["/scopes"]);
         assert_eq!(refused(json!({"scopes": ["event:read", 1]})), ["/scopes/0", "/scopes/1"]);
+    }
+
+    #[test]
+    fn a_rate_has_bounds() {
+        let rate = |it: Value| NewKey::read(&json!({ "rate_max_per_s": it })).map(|it| it.rate_max_per_s).ok();
+        assert_eq!(rate(json!(null)), Some(None));
+        assert_eq!((rate(json!(1)), rate(json!(100_000))), (Some(Some(1)), Some(Some(100_000))));
+        for bad in [json!(0), json!(100_001), json!(-1), json!(1.5), json!("10"), json!(u64::MAX)] {
+            assert_eq!(rate(bad.clone()), None, "{bad}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! Not here: the encoding of events and resources (`ringback-model`), HTTP.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod batch;
 mod code;
 pub mod delivery;

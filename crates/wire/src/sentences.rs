@@ -624,6 +624,28 @@ pub fn unknown_event_type(pointer: &str, event_type: &str, suggestion: Option<&s
 
 // ---- 429, 5xx
 
+/// A key has made as many requests as it may in this second.
+#[must_use]
+pub fn rate_limited(per_s: u32, retry_after_secs: u32) -> Problem {
+    Problem::new(
+        ErrorCode::RateLimited,
+        format!(
+            "This key may make {per_s} {} a second. Ask again in {retry_after_secs} s; `If-None-Match` and `wait` ask less often, and an unchanged answer (304) costs nothing.",
+            if per_s == 1 { "request" } else { "requests" }
+        ),
+    )
+    .retry_after(retry_after_secs)
+}
+
+/// HTTP that can't be read: the connection is closed after it.
+#[must_use]
+pub fn not_http() -> Problem {
+    Problem::new(
+        ErrorCode::BadParameter,
+        "This is no HTTP/1.1 request that can be read: its first line or a header is broken. Send `GET /path HTTP/1.1`, a `Host` header, and headers as `name: value`; a TLS connection belongs to the proxy in front.",
+    )
+}
+
 /// As many requests wait as may: of all keys together, or of this one (`of_key`).
 #[must_use]
 pub fn too_many_waiters(max: usize, of_key: bool) -> Problem {

@@ -42,6 +42,9 @@ pub(crate) enum KeysVerb {
         /// From when on it is refused
         #[arg(long, value_name = "RFC3339")]
         expires_at: Option<String>,
+        /// Requests a second that it may make [default: any number]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        rate_max_per_s: Option<u32>,
     },
     /// List keys, without their secrets
     #[command(before_help = "Examples:\n  ringback keys list --json")]
@@ -61,7 +64,7 @@ pub(crate) enum KeysVerb {
 /// Does it.
 pub(crate) async fn run(session: &Session, verb: KeysVerb) -> Outcome {
     match verb {
-        KeysVerb::Create { role, scope, description, expires_at } => {
+        KeysVerb::Create { role, scope, description, expires_at, rate_max_per_s } => {
             let mut body = Map::new();
             if let (true, Some(tenant)) = (role == "tenant", &session.tenant) {
                 body.insert("tenant".into(), tenant.as_str().into());
@@ -74,6 +77,9 @@ pub(crate) async fn run(session: &Session, verb: KeysVerb) -> Outcome {
                 if let Some(text) = value {
                     body.insert(name.into(), text.into());
                 }
+            }
+            if let Some(rate) = rate_max_per_s {
+                body.insert("rate_max_per_s".into(), rate.into());
             }
             let answer = session.write(Method::POST, "/v1/keys", Some(Value::from(body).to_string())).await?;
             session.record(&answer)?;

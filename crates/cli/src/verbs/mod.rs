@@ -1,5 +1,6 @@
 //! The verbs, one file per noun. Each asks the public API and prints; none decides anything.
 
+pub(crate) mod advice;
 pub(crate) mod config;
 pub(crate) mod deliveries;
 pub(crate) mod events;
@@ -39,6 +40,8 @@ pub(crate) enum Ask {
     Deliveries(Noun<deliveries::DeliveriesVerb>),
     /// Follow events as they happen, one a line
     Tail(tail::TailArgs),
+    /// What polling costs and brings, and what to do instead
+    Advice(advice::AdviceArgs),
 }
 
 impl Ask {
@@ -53,6 +56,7 @@ impl Ask {
             Self::Subscriptions(it) => &it.connect,
             Self::Deliveries(it) => &it.connect,
             Self::Tail(it) => &it.connect,
+            Self::Advice(it) => &it.connect,
         }
         .clone()
     }
@@ -77,6 +81,7 @@ pub(crate) async fn run(session: &Session, ask: Ask) -> Outcome {
         Ask::Subscriptions(it) => subscriptions::run(session, it.verb).await,
         Ask::Deliveries(it) => deliveries::run(session, it.verb).await,
         Ask::Tail(it) => tail::run(session, it).await,
+        Ask::Advice(it) => advice::run(session, it).await,
     }
 }
 

@@ -190,6 +190,7 @@ pub fn key(n: u128) -> Key {
         description: format!("key {n}"),
         expires_at: None,
         created_at: at(2),
+        rate_max_per_s: Some(7),
         digest: [9; 32],
     }
 }

@@ -10,6 +10,7 @@
 use super::{
     deadline::{Deadline, Phase},
     server::{Door, Server, announced},
+    unread::Unread,
 };
 use core::{convert::Infallible, time::Duration};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -126,7 +127,7 @@ where
 {
     let limits = server.limits();
     let phase = Arc::new(Phase::default());
-    let stream = TokioIo::new(Deadline::new(stream, Arc::clone(&phase), limits.head_timeout, limits.idle_timeout));
+    let stream = TokioIo::new(Unread::new(Deadline::new(stream, Arc::clone(&phase), limits.head_timeout, limits.idle_timeout), server.clone()));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (server, phase) = (server.clone(), Arc::clone(&phase));
         async move {

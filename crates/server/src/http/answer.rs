@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use ringback_model::EventId;
+use ringback_service::Standing;
 use serde::Serialize;
 
 /// `Ringback-Position`: the place after a write.
@@ -16,6 +17,10 @@ pub(crate) const EVENT: HeaderName = HeaderName::from_static("ringback-event");
 pub(crate) const APPLIED: HeaderName = HeaderName::from_static("ringback-applied");
 /// `Ringback-Tenant`: whose things a request is about.
 pub(crate) const TENANT: HeaderName = HeaderName::from_static("ringback-tenant");
+/// `RateLimit-Policy`: the rate of the key (draft-ietf-httpapi-ratelimit-headers-10).
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// `RateLimit`: what is left of it.
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// `X-Request-Id`.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `Idempotency-Replayed`: this was answered before.
@@ -83,6 +88,13 @@ impl Answer {
             Some(event) => it.with(EVENT, event.to_string()),
             None => it,
         }
+    }
+
+    /// Says how the rate of the key stands; `None` for one without.
+    #[must_use]
+    pub(crate) fn rate(self, standing: Option<Standing>) -> Self {
+        let Some(Standing { per_s, left, full_in_secs }) = standing else { return self };
+        self.with(RATE_LIMIT_POLICY, format!("\"key\";q={per_s};w=1")).with(RATE_LIMIT, format!("\"key\";r={left};t={full_in_secs}"))
     }
 
     /// Keeps caches away from a secret.

@@ -179,6 +179,7 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::LimitReached { what, max } => sentences::limit_reached(what, max),
         Error::IdempotencyInProgress => sentences::idempotency_in_progress(),
         Error::IdempotencyKeyReused => sentences::idempotency_key_reused(),
+        Error::RateLimited { per_s, retry_after_secs } => sentences::rate_limited(per_s, retry_after_secs),
         Error::TooManyWaiters { max, of_key } => sentences::too_many_waiters(max, of_key),
         Error::Overloaded => sentences::overloaded(),
         Error::Draining => sentences::draining(),

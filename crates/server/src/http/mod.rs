@@ -11,4 +11,5 @@ mod failure;
 pub(crate) mod query;
 pub(crate) mod server;
 mod suggest;
+mod unread;
 mod v1;

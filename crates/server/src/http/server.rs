@@ -22,8 +22,8 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use hyper::body::Body;
-use ringback_model::key::Authority;
-use ringback_service::{Begin, Caller, Ctx, Error, ServedType, Service, WhyNot, idempotency_key};
+use ringback_model::{ResourceId, key::Authority};
+use ringback_service::{Begin, Caller, Ctx, Error, ServedType, Service, Shown, WhyNot, idempotency_key};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
@@ -78,6 +78,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Known {
     tenant: OnceLock<HeaderValue>,
+    caller: OnceLock<Caller>,
     authority: OnceLock<Authority>,
     asked: OnceLock<Asked>,
 }
@@ -126,6 +127,7 @@ impl Server {
             Ok(Err(failure)) => refuse(failure),
             Err(panic) => refuse(panicked(&*panic).into()),
         };
+        let answer = answer.rate(known.caller.get().and_then(|it| service.rate(it)));
         tracing::debug!(
             request_id,
             method = %parts.method,
@@ -154,7 +156,38 @@ impl Server {
             (None, Door::Network) => return Err(Error::Unauthenticated(WhyNot::NoKey).into()),
         };
         let _ = known.authority.set(caller.authority());
-        let (route, params, ty) = self.route(caller.authority(), &parts.method, method, &path)?;
+        let _ = known.caller.set(caller.clone());
+        let routed = self.route(caller.authority(), &parts.method, method, &path);
+        let unpaid = match service.charge(&caller) {
+            Ok(()) => false,
+            // What is answered from memory may turn out to be a 304, and that costs nothing.
+            Err(_) if routed.as_ref().is_ok_and(|(route, ..)| from_memory(route)) && parts.headers.contains_key(header::IF_NONE_MATCH) => true,
+            Err(limited) => return Err(limited.into()),
+        };
+        let answered = self.routed(parts, body, known, &path, caller.clone(), routed?).await;
+        match (&answered, unpaid) {
+            (Ok(Answer { status: StatusCode::NOT_MODIFIED, .. }), true) => {}
+            (Ok(Answer { status: StatusCode::NOT_MODIFIED, .. }), false) => service.refund(&caller),
+            (_, true) => service.charge(&caller)?,
+            (_, false) => {}
+        }
+        answered
+    }
+
+    /// Answers a request of a known caller for a known route.
+    async fn routed<B>(
+        &self,
+        parts: &mut Parts,
+        body: B,
+        known: &Known,
+        path: &str,
+        caller: Caller,
+        (route, params, ty): Routed,
+    ) -> Result<Answer, Failure>
+    where
+        B: Body<Data = Bytes> + Send,
+    {
+        let service = self.service();
         let _ = known.asked.set(Asked {
             authority: caller.authority(),
             op: Some(route.op),
@@ -170,7 +203,7 @@ impl Server {
             bytes = extract::body(service, &parts.headers, body, self.limits().body_timeout).await?;
             // A dry run stores nothing, so there is nothing that it could repeat.
             let dry = Query::read(parts.uri.query(), route.params).is_ok_and(|it| matches!(it.dry_run(), Ok(true)));
-            match if dry { None } else { self.begin(&ctx, route.method, &path, parts, &bytes).await? } {
+            match if dry { None } else { self.begin(&ctx, route.method, path, parts, &bytes).await? } {
                 Some(Begin::Replay(kept)) => return replayed(&kept),
                 Some(Begin::Go(it)) => permit = Some(it),
                 None => {}
@@ -182,9 +215,14 @@ impl Server {
         {
             service.reached(&ctx, position).await?;
         }
+        let looked = ty.clone().filter(|_| from_memory(route)).map(|ty| Looked::of(&ctx, ty, route, &params, &query, &parts.headers));
         let (dry, headers) = (query.dry_run()?, core::mem::take(&mut parts.headers));
         let call = Call { server: self.clone(), route, ctx, params, ty, query, headers, body: bytes, dry, permit };
-        v1::run(call).await
+        let answer = v1::run(call).await?;
+        if let Some(looked) = looked {
+            looked.note(service, &answer);
+        }
+        Ok(answer)
     }
 
     /// What is asked without a key: `None` for everything else.
@@ -262,6 +300,41 @@ impl Server {
         let scope = idempotency_key::scope(ctx.tenant_text(), method.as_str(), path, key);
         let print = idempotency_key::fingerprint(body, text(header::CONTENT_TYPE), parts.uri.query(), text(header::IF_MATCH));
         Ok(Some(self.service().begin(ctx, scope, print).await?))
+    }
+}
+
+/// Whether a route's answers come from memory, and tell a poller about one resource.
+fn from_memory(route: &Route) -> bool {
+    matches!(route.op, Op::ResourceGet | Op::ResourceStatus)
+}
+
+/// Somebody looks at a resource: what advice is made of.
+struct Looked {
+    ctx: Ctx,
+    ty: Arc<ServedType>,
+    id: String,
+    rest: &'static str,
+    waited: bool,
+}
+
+impl Looked {
+    fn of(ctx: &Ctx, ty: Arc<ServedType>, route: &'static Route, params: &[String], query: &Query, headers: &HeaderMap) -> Self {
+        let ready = query.wait(headers).is_ok_and(|it| !it.is_zero());
+        Self {
+            ctx: ctx.clone(),
+            ty,
+            id: params.first().cloned().unwrap_or_default(),
+            rest: route.path.strip_prefix("{path}").unwrap_or(route.path),
+            // Without anything to wait for, `wait` does nothing.
+            waited: ready && (query.one("until").is_some() || headers.contains_key(header::IF_NONE_MATCH)),
+        }
+    }
+
+    fn note(self, service: &Service, answer: &Answer) {
+        let Ok(id) = ResourceId::parse(&self.id) else { return };
+        let etag = answer.headers.iter().find(|(name, _)| *name == header::ETAG).and_then(|(_, value)| value.to_str().ok());
+        let version = etag.and_then(|it| it.trim_matches('"').parse().ok());
+        service.shown(&self.ctx, Shown { ty: &self.ty, id: &id, rest: self.rest, version, waited: self.waited });
     }
 }
 

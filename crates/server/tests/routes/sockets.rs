@@ -97,3 +97,45 @@ async fn the_end_does_not_wait_for_ever() {
     let mut rest = Vec::new();
     assert!(stuck.read_to_end(&mut rest).await.is_err() || rest.is_empty());
 }
+
+/// What can't be read as HTTP is told so, in a form that a program reads.
+#[tokio::test]
+async fn what_is_no_http_gets_a_problem_document() {
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, served) = start(&world, Listener::Tcp(listener), Limits::default());
+    let long = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(100_000));
+    for (sent, status, code) in [
+        ("hello\r\n\r\n", 400, "bad-parameter"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, "bad-parameter"),
+        ("GET /\u{7f} HTTP/1.1\r\nhost: x\r\n\r\n", 400, "bad-parameter"),
+        ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}", 400, "bad-parameter"),
+        (long.as_str(), 431, "headers-too-large"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        let _ = stream.write_all(sent.as_bytes()).await;
+        let mut answer = Vec::new();
+        // A client that has sent more than was read is cut off after its answer.
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{sent:.40?}: {answer}");
+        assert!(head.contains("content-type: application/problem+json") && head.contains(&format!("content-length: {}", body.len())), "{head}");
+        let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!((problem["code"].as_str(), problem["status"].as_u64()), (Some(code), Some(status)));
+        assert!(head.contains(&format!("x-request-id: {}", problem["request_id"].as_str().expect("an id"))), "{answer}");
+    }
+    // One that can be read is left as it is, and what follows it is answered, too.
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(b"GET /nope HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is open");
+    let mut first = vec![0; 4_096];
+    let n = stream.read(&mut first).await.expect("an answer");
+    assert!(String::from_utf8_lossy(&first[..n]).starts_with("HTTP/1.1 401 "));
+    stream.write_all(b"nonsense\r\n\r\n").await.expect("it is open");
+    let mut second = String::new();
+    stream.read_to_string(&mut second).await.expect("an answer");
+    assert!(second.starts_with("HTTP/1.1 400 ") && second.contains("\"code\":\"bad-parameter\""), "{second}");
+    stop.send(()).expect("it runs");
+    served.await.expect("it ended");
+}

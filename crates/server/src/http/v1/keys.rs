@@ -21,7 +21,7 @@ pub(crate) fn get(call: &Call) -> Result<Answer, Failure> {
 /// `POST /v1/keys`: the only answer that shows the key itself.
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
     let body = json::parse_value(call.json(false, r#"{"role":"tenant","tenant":"acme"}"#)?)?;
-    let wire::NewKey { role, tenant, scopes, description, expires_at } = wire::NewKey::read(&body)?;
+    let wire::NewKey { role, tenant, scopes, description, expires_at, rate_max_per_s } = wire::NewKey::read(&body)?;
     // Scopes that were not given are for the service to choose: never more than the maker's.
     let scopes = body.get("scopes").is_some_and(|it| !it.is_null()).then_some(scopes);
     let (write, finish) = call.write(|made: &KeyWritten| {
@@ -29,7 +29,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
             .location(&format!("/v1/keys/{}", made.key.id))
             .secret()
     });
-    finish(call.service().create_key(&call.ctx, NewKey { role, tenant, scopes, description, expires_at }, write).await?)
+    finish(call.service().create_key(&call.ctx, NewKey { role, tenant, scopes, description, expires_at, rate_max_per_s }, write).await?)
 }
 
 /// `DELETE /v1/keys/{id}`.

@@ -3,6 +3,7 @@
 //! A handler reads the request into values of the model, asks the service, and
 //! says what the answer is. It decides nothing.
 
+mod advice;
 mod batch;
 mod deliveries;
 mod events;
@@ -60,6 +61,7 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::KeyCreate => keys::create(call).await,
         Op::KeyGet => keys::get(&call),
         Op::KeyDelete => keys::delete(call).await,
+        Op::AdviceGet => advice::get(call).await,
         Op::LogGet => log::get(call).await,
     }
 }

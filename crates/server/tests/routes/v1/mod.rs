@@ -1,5 +1,6 @@
 //! `/v1`.
 
+mod advice;
 mod batch;
 mod deliveries;
 mod events;
