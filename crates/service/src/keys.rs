@@ -138,7 +138,10 @@ impl Service {
         self.inner.entropy.fill(&mut secret);
         let made = keys::make(id, secret);
         let digest = keys::digest(&self.inner.secrets.pepper, id, &made.secret);
-        KeyWritten { key: Key { id, role, tenant, scopes, description, expires_at, rate_max_per_s: None, created_at: now, digest }, text: made.text }
+        KeyWritten {
+            key: Key { id, role, tenant, scopes, description, expires_at, rate_max_per_s: None, created_at: now, digest },
+            text: made.text,
+        }
     }
 
     /// Makes the first operator key when there is no key at all. `keep` puts its text

@@ -39,20 +39,24 @@ impl Control for SqliteStore {
     async fn keys(&self) -> Result<Vec<Key>, StoreError> {
         self.readers
             .read(|it| {
-                it.all("SELECT id, role, tenant, scopes, description, expires_at, created_at, digest, rate_max_per_s FROM keys ORDER BY id", [], |row| {
-                    let mut it = Columns::of("keys", row);
-                    Ok(Key {
-                        id: KeyId::from_bits(it.bits()?),
-                        role: it.word(Role::parse)?,
-                        tenant: it.name_opt()?,
-                        scopes: it.word(scopes)?,
-                        description: it.get()?,
-                        expires_at: it.time_opt()?,
-                        created_at: it.time()?,
-                        digest: it.get()?,
-                        rate_max_per_s: it.get()?,
-                    })
-                })
+                it.all(
+                    "SELECT id, role, tenant, scopes, description, expires_at, created_at, digest, rate_max_per_s FROM keys ORDER BY id",
+                    [],
+                    |row| {
+                        let mut it = Columns::of("keys", row);
+                        Ok(Key {
+                            id: KeyId::from_bits(it.bits()?),
+                            role: it.word(Role::parse)?,
+                            tenant: it.name_opt()?,
+                            scopes: it.word(scopes)?,
+                            description: it.get()?,
+                            expires_at: it.time_opt()?,
+                            created_at: it.time()?,
+                            digest: it.get()?,
+                            rate_max_per_s: it.get()?,
+                        })
+                    },
+                )
             })
             .await
     }

@@ -127,7 +127,8 @@ where
 {
     let limits = server.limits();
     let phase = Arc::new(Phase::default());
-    let stream = TokioIo::new(Unread::new(Deadline::new(stream, Arc::clone(&phase), limits.head_timeout, limits.idle_timeout), server.clone()));
+    let stream =
+        TokioIo::new(Unread::new(Deadline::new(stream, Arc::clone(&phase), limits.head_timeout, limits.idle_timeout), server.clone()));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (server, phase) = (server.clone(), Arc::clone(&phase));
         async move {

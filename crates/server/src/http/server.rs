@@ -161,7 +161,9 @@ impl Server {
         let unpaid = match service.charge(&caller) {
             Ok(()) => false,
             // What is answered from memory may turn out to be a 304, and that costs nothing.
-            Err(_) if routed.as_ref().is_ok_and(|(route, ..)| from_memory(route)) && parts.headers.contains_key(header::IF_NONE_MATCH) => true,
+            Err(_) if routed.as_ref().is_ok_and(|(route, ..)| from_memory(route)) && parts.headers.contains_key(header::IF_NONE_MATCH) => {
+                true
+            }
             Err(limited) => return Err(limited.into()),
         };
         let answered = self.routed(parts, body, known, &path, caller.clone(), routed?).await;

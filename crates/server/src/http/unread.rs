@@ -73,7 +73,10 @@ fn answered(written: &[u8], request_id: &str) -> Option<Vec<u8>> {
     for header in headers.iter().filter(|it| !it.split(':').next().is_some_and(|it| it.eq_ignore_ascii_case("content-length"))) {
         out.push_str(&format!("{header}\r\n"));
     }
-    out.push_str(&format!("content-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\r\n", body.len()));
+    out.push_str(&format!(
+        "content-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\r\n",
+        body.len()
+    ));
     let mut out = out.into_bytes();
     out.extend_from_slice(body.as_ref());
     Some(out)
@@ -132,7 +135,9 @@ mod tests {
     fn only_bare_refusals_are_given_a_body() {
         let bare = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
         let text = String::from_utf8(answered(bare, "req_1").expect("a body")).expect("text");
-        assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ndate: x\r\ncontent-type: application/problem+json\r\ncontent-length: "));
+        assert!(text.starts_with(
+            "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ndate: x\r\ncontent-type: application/problem+json\r\ncontent-length: "
+        ));
         assert!(text.contains("\"code\":\"bad-parameter\"") && text.contains("\"request_id\":\"req_1\""), "{text}");
         for (status, code) in [("431 Request Header Fields Too Large", "headers-too-large"), ("414 URI Too Long", "uri-too-long")] {
             let bare = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");

@@ -49,10 +49,8 @@ async fn of_http() {
     // What `Ask` sends by itself, as it is counted: name, value, and four bytes between and after.
     let own = "authorization".len() + format!("Bearer {}", world.key).len() + 4;
     assert_eq!(bare.await.status, 200);
-    check("headers", limits::HEADERS_BYTES_MAX, "200", "431 headers-too-large", |n| {
-        world.get("/v1/log").header("x", letters(n - own - 5))
-    })
-    .await;
+    check("headers", limits::HEADERS_BYTES_MAX, "200", "431 headers-too-large", |n| world.get("/v1/log").header("x", letters(n - own - 5)))
+        .await;
     check("an Idempotency-Key", limits::IDEMPOTENCY_KEY_BYTES_MAX, "201", "400 bad-parameter", |n| {
         world.post("/v1/events", json!({ "type": "a.b", "data": 1 })).header("idempotency-key", letters(n))
     })

@@ -91,5 +91,8 @@ async fn nobody_makes_a_key_that_may_do_more_than_his_own() {
     assert_eq!(make(json!({ "role": "operator" })).await.member("rate_max_per_s"), "5");
     assert_eq!(make(json!({ "role": "operator", "rate_max_per_s": 4 })).await.member("rate_max_per_s"), "4");
     let refused = make(json!({ "role": "operator", "rate_max_per_s": 6 })).await;
-    assert_eq!((refused.code().as_str(), refused.json()["errors"][0]["pointer"].as_str()), ("422 validation-failed", Some("/rate_max_per_s")));
+    assert_eq!(
+        (refused.code().as_str(), refused.json()["errors"][0]["pointer"].as_str()),
+        ("422 validation-failed", Some("/rate_max_per_s"))
+    );
 }

@@ -121,7 +121,10 @@ async fn what_is_no_http_gets_a_problem_document() {
         let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{sent:.40?}: {answer}");
-        assert!(head.contains("content-type: application/problem+json") && head.contains(&format!("content-length: {}", body.len())), "{head}");
+        assert!(
+            head.contains("content-type: application/problem+json") && head.contains(&format!("content-length: {}", body.len())),
+            "{head}"
+        );
         let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
         assert_eq!((problem["code"].as_str(), problem["status"].as_u64()), (Some(code), Some(status)));
         assert!(head.contains(&format!("x-request-id: {}", problem["request_id"].as_str().expect("an id"))), "{answer}");

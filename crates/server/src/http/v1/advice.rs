@@ -20,10 +20,7 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
         useless: it.useless,
         staleness_ms: StalenessView { p50: it.staleness_p50.map(millis), p95: it.staleness_p95.map(millis) },
         missed: it.missed,
-        instead: InsteadView {
-            long_poll: RequestsView { requests: it.long_polls },
-            push: DeliveriesView { deliveries: it.pushes },
-        },
+        instead: InsteadView { long_poll: RequestsView { requests: it.long_polls }, push: DeliveriesView { deliveries: it.pushes } },
     });
     let view = AdviceView {
         window: format!("{hours}h"),
