@@ -2,7 +2,7 @@
 //!
 //! Help shows examples before anything else: most people read no further.
 
-use crate::{config, verbs};
+use crate::{config, data, verbs};
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
@@ -47,6 +47,10 @@ pub(crate) enum Verb {
     /// A question to a server.
     #[command(flatten)]
     Ask(Box<verbs::Ask>),
+    /// Check that everything in a data directory is as promised
+    Verify(data::VerifyArgs),
+    /// Make, check and restore backups of a data directory
+    Backup(data::BackupArgs),
     /// Show or check the configuration of `serve`
     Config(ConfigArgs),
     /// Print a completion script for a shell

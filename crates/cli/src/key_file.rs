@@ -47,6 +47,15 @@ pub(crate) fn open(path: &Path, data: &Path, entropy: &dyn Entropy) -> Result<[u
     }
 }
 
+/// Reads the key file of data that is there, and makes none.
+pub(crate) fn existing(path: &Path, data: &Path) -> Result<[u8; 32], KeyFileError> {
+    match File::open(path) {
+        Ok(file) => read(path, file),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Err(KeyFileError::Missing { path: path.into(), data: data.into() }),
+        Err(why) => Err(KeyFileError::Io { path: path.into(), why }),
+    }
+}
+
 fn read(path: &Path, file: File) -> Result<[u8; 32], KeyFileError> {
     let io = |why| KeyFileError::Io { path: path.into(), why };
     let mode = file.metadata().map_err(io)?.permissions().mode();

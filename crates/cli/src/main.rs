@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod data;
 mod demo;
 mod duration;
 mod exit;
@@ -58,6 +59,8 @@ fn run(cli: Cli, typed: &[String]) -> Result<ExitCode, Failure> {
             let connect = top.complete(ask.connect(), |name| typed.iter().any(|it| it == name));
             done(ask_server(connect, *ask))
         }
+        Verb::Verify(args) => done(threads()?.block_on(data::run_verify(args))),
+        Verb::Backup(args) => done(threads()?.block_on(data::run_backup(args))),
         Verb::Config(args) => done(verbs::config::run(args.verb)),
         Verb::Completion { shell } => done(completion(shell)),
         Verb::Version { json } => done(version(json)),

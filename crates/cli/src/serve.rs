@@ -147,7 +147,7 @@ impl Stop {
     }
 }
 
-fn load_types(config: &ServeConfig) -> Result<Vec<CompiledType>, Failure> {
+pub(crate) fn load_types(config: &ServeConfig) -> Result<Vec<CompiledType>, Failure> {
     let sources: Vec<(String, serde_json::Value)> = match &config.types {
         Some(dir) => {
             let problems = types_dir::check_dir(dir);
@@ -243,7 +243,7 @@ fn listen_unix(path: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-fn log_to_stderr(format: LogFormat, filter: &str) {
+pub(crate) fn log_to_stderr(format: LogFormat, filter: &str) {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let people = match format {
@@ -299,7 +299,7 @@ fn banner(config: &ServeConfig, public_url: &str, bound: SocketAddr, key: Option
 }
 
 /// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut out = error.to_string();
     let mut source = error.source();
     while let Some(it) = source {

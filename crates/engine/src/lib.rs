@@ -32,4 +32,5 @@ pub mod suggest;
 pub mod tokens;
 pub mod type_check;
 pub mod types;
+pub mod verify;
 pub mod window;

@@ -118,6 +118,7 @@ pub enum Op {
     KeyDelete,
     LogGet,
     AdviceGet,
+    LogRelease,
     Batch,
 }
 
@@ -213,6 +214,7 @@ pub const ROUTES: &[Route] = &[
     route(Post,   "/v1/batch",                       ResourcesWrite,     Tenant,      DRY,  Object,  Op::Batch),
 
     route(Get,    "/v1/log",                         EventsRead,         TenantOrAll, NONE, Object,  Op::LogGet),
+    route(Post,   "/v1/log/release",                 DeliveriesRetry,    Server,      NONE, Object,  Op::LogRelease),
 ];
 
 /// What a path was found to be.

@@ -13,7 +13,6 @@ use ringback_model::{
     event::{Event, EventDraft, Place, Scope},
     key::Authority,
     limits,
-    position::Epoch,
     subscription::{TypePattern, types_match},
 };
 use ringback_ports::store::{ChangeSet, Committed, Slice};
@@ -85,19 +84,6 @@ pub struct FeedPage {
     pub has_more: bool,
     /// Events of the scope after `cursor`, filter not applied.
     pub lag: u64,
-}
-
-/// The ends of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogView {
-    /// The first `sequence` that is still there.
-    pub first: Option<u64>,
-    /// The last one.
-    pub last: u64,
-    /// What retention has passed.
-    pub floor: u64,
-    /// The life of the log.
-    pub epoch: Epoch,
 }
 
 /// Where an event of a publish comes from.
@@ -207,20 +193,6 @@ impl Service {
         let found = self.inner.store.event(&ctx.scope, id).await?;
         // Judged now, not when the event was made (G9).
         found.filter(|it| ctx.authority().covers(it.audience)).ok_or_else(|| Error::NotFound { noun: "event", id: id.to_string() })
-    }
-
-    /// The ends of the log of the caller's scope.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn log_view(&self, ctx: &Ctx) -> Result<LogView, Error> {
-        let bounds = self.inner.store.bounds(&ctx.scope).await?;
-        Ok(LogView {
-            first: (bounds.first <= bounds.last).then_some(bounds.first),
-            last: bounds.last,
-            floor: bounds.floor,
-            epoch: bounds.epoch,
-        })
     }
 
     /// A page of the log, or with `wait` the next events once there are any.

@@ -19,6 +19,7 @@ mod keyring;
 mod keys;
 mod lists;
 mod locks;
+mod log;
 mod mirror;
 mod page;
 mod rate;
@@ -30,6 +31,7 @@ mod tail;
 mod tasks;
 mod tenants;
 mod types;
+pub mod verify;
 mod waker;
 
 pub use advice::{AdviceView, Endpoint, Shown};
@@ -37,11 +39,12 @@ pub use batch::{BatchWritten, Made, Operation};
 pub use caller::{Caller, Ctx};
 pub use deliveries::{DeliveryQuery, DeliveryView};
 pub use error::{Error, Needs, WhyNot};
-pub use events::{FeedPage, FeedQuery, LogView, NewEvent, Published, PublishedEvent};
+pub use events::{FeedPage, FeedQuery, NewEvent, Published, PublishedEvent};
 pub use idempotency::{Begin, Outcome, Permit, Preview, Write};
 pub use keyring::Keyring;
 pub use keys::{KeyWritten, NewKey};
 pub use lists::{ListPage, ListQuery};
+pub use log::{LogView, restored};
 pub use mirror::{Before, Said};
 pub use page::Page;
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
@@ -149,6 +152,8 @@ pub(crate) struct Inner {
     pub(crate) dispatcher: dispatcher::Handle,
     pub(crate) timer_hint: Arc<tokio::sync::Notify>,
     pub(crate) draining: AtomicBool,
+    /// Whether no try is started: after a restore, until somebody says so.
+    pub(crate) held: AtomicBool,
 }
 
 /// The use cases. Cheap to clone.
@@ -201,6 +206,10 @@ impl Service {
         }
         let registry = Registry::new(tenants, store.keys().await?, store.subscriptions().await?, types);
         let epoch = store.bounds(&Scope::All).await?.epoch;
+        let held = store.deliveries_held().await?;
+        if held {
+            tracing::warn!("this log was restored, and deliveries are held: let them go with `ringback deliveries release`");
+        }
         let tail = Arc::new(tail::Tail::default());
         let waker = waker::Waker::new(config.waiters_max, config.waiters_per_key_max);
         let images = images::Images::new();
@@ -242,6 +251,7 @@ impl Service {
                 dispatcher,
                 timer_hint,
                 draining: AtomicBool::new(false),
+                held: AtomicBool::new(held),
             }),
         };
         dispatcher::spawn(service.clone(), inbox);

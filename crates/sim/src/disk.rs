@@ -32,7 +32,7 @@ use ringback_ports::{
     fake::{ManualClock, MemoryStore},
     store::{
         Answers, AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log,
-        NewAnswer, ReaderState, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer,
+        NewAnswer, ReaderAccount, ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer,
         StoredType, Subscriptions,
     },
 };
@@ -589,6 +589,10 @@ impl Resources for Disk {
         self.reading().await?.resources_at(tenant, subjects, at).await
     }
 
+    async fn resource_rows(&self, after: Option<ResourceKey>, limit: usize) -> Result<Vec<ResourceRow>, StoreError> {
+        self.reading().await?.resource_rows(after, limit).await
+    }
+
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
         self.reading().await?.resource_count(type_name).await
     }
@@ -665,6 +669,14 @@ impl Deliveries for Disk {
         self.dawdle().await;
         out
     }
+
+    async fn account(&self, subscription: u32, from: Place, to: Place) -> Result<Option<ReaderAccount>, StoreError> {
+        self.reading().await?.account(subscription, from, to).await
+    }
+
+    async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
+        self.reading().await?.accounted().await
+    }
 }
 
 #[async_trait]
@@ -702,6 +714,10 @@ impl Control for Disk {
 
     async fn meta_once(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         self.memory().meta_once(name, value).await
+    }
+
+    async fn deliveries_held(&self) -> Result<bool, StoreError> {
+        self.reading().await?.deliveries_held().await
     }
 }
 

@@ -14,6 +14,7 @@ use ringback_ports::{
     fake::MemoryStore,
     store::{Control, Deliveries, Log, ReaderState, ResourceQuery, ResourceRow, Resources, Slice, Subscriptions},
 };
+use ringback_service::{CompiledType, verify::verify};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Deref,
@@ -84,6 +85,8 @@ pub struct Snapshot {
     pub log: Vec<Arc<Event>>,
     /// All readers.
     pub readers: Vec<Reader>,
+    /// What `ringback verify` says of it.
+    pub verified: Vec<String>,
 }
 
 /// Everything.
@@ -222,8 +225,15 @@ fn readers(memory: &MemoryStore) -> Vec<Reader> {
 
 /// What the store holds now.
 #[must_use]
-pub fn snapshot(memory: &MemoryStore, at: Timestamp) -> Snapshot {
-    Snapshot { at, log: log(memory), readers: readers(memory) }
+pub fn snapshot(memory: &MemoryStore, types: Vec<CompiledType>, at: Timestamp) -> Snapshot {
+    let verified = match at_once(verify(memory, types)) {
+        Ok(report) => {
+            let unchecked = report.unchecked.into_iter().map(|it| format!("not checked: {it}"));
+            report.findings.into_iter().map(|it| format!("{}: {}: {}", it.check.as_str(), it.object, it.what)).chain(unchecked).collect()
+        }
+        Err(why) => vec![format!("it can't be read: {why}")],
+    };
+    Snapshot { at, log: log(memory), readers: readers(memory), verified }
 }
 
 /// What is still to be done, if anything.

@@ -334,7 +334,7 @@ impl World {
         let now = self.now();
         self.shared.journal.with(|it| it.crashes.push(now));
         self.die();
-        self.snapshots.push(evidence::snapshot(&self.disk.memory(), now));
+        self.snapshots.push(evidence::snapshot(&self.disk.memory(), types(), now));
         let down = if self.chance.per_mille(500) { Duration::ZERO } else { self.chance.duration(1, 20_000) };
         self.shared.clock.set(now + down);
         self.start();
@@ -422,7 +422,7 @@ impl World {
     fn evidence(&mut self) -> Evidence {
         let memory = self.disk.memory();
         let now = self.now();
-        self.snapshots.push(evidence::snapshot(&memory, now));
+        self.snapshots.push(evidence::snapshot(&memory, types(), now));
         let history = self.shared.journal.with(std::mem::take);
         let mut log = evidence::log(&memory);
         if self.plant == Some(Plant::SequenceGap) && log.len() > 10 {

@@ -50,6 +50,9 @@ plants! {
     settlements_hang: SettleStuck => "drained",
     chance_repeats_itself: IdsRepeat => "drained",
     hints_are_lost: HintLost => "waits",
+    verify_finds_a_forgotten_row: RowForgotten => "verified",
+    verify_finds_a_lost_exception: ExceptionLost => "verified",
+    verify_finds_a_cursor_that_passed_something: CursorPastInFlight => "verified",
     the_log_has_a_gap: SequenceGap => "sequence",
 }
 

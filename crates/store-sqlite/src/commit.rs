@@ -144,6 +144,7 @@ fn write(tx: &mut Tx<'_>, change: Change) -> Result<(), Fault> {
         Change::KeyDelete { id } => tenants::delete_key(tx, id),
         Change::Subscription { subscription, cursor, skipped, .. } => subscriptions::write(tx, &subscription, cursor, &skipped),
         Change::SubscriptionDelete { no, .. } => subscriptions::delete(tx, no),
+        Change::Hold { held } => tenants::hold(tx, held),
         Change::Type { stored, .. } => tenants::write_type(tx, &stored),
         Change::TypeDelete { name, .. } => tenants::delete_type(tx, &name),
     }
@@ -224,6 +225,7 @@ impl<'a> Overlay<'a> {
                 self.expect(tx, at, key, *expected, Some(it.version))
             }
             Change::Tenant { tenant, expected } => self.expect(tx, at, RowKey::Tenant(&tenant.id), *expected, Some(tenant.version)),
+            Change::Hold { .. } => Ok(None),
             Change::Key { key } => {
                 self.rows.insert(RowKey::Key(key.id), Some(0));
                 Ok(None)

@@ -17,7 +17,7 @@ use ringback_model::{
     delivery::{Attempt, Exception, ExceptionState, Excerpt, SkippedRange, Timings, Via},
     event::Place,
 };
-use ringback_ports::store::{AttemptSummary, Deliveries, ReaderState, SettleError, Settlement, StoreError};
+use ringback_ports::store::{AttemptSummary, Deliveries, ReaderAccount, ReaderState, SettleError, Settlement, StoreError};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,23 @@ impl Deliveries for SqliteStore {
 
     async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError> {
         self.readers.read(move |it| it.attempt_summaries(subscription, from, to)).await
+    }
+
+    async fn account(&self, subscription: u32, from: Place, to: Place) -> Result<Option<ReaderAccount>, StoreError> {
+        self.readers.read(move |it| it.account(subscription, from, to)).await
+    }
+
+    async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
+        self.readers
+            .read(|it| {
+                it.all(
+                    "SELECT subscription FROM readers UNION SELECT subscription FROM skipped
+                     UNION SELECT subscription FROM exceptions UNION SELECT subscription FROM attempts ORDER BY 1",
+                    [],
+                    |row| Columns::of("readers", row).get(),
+                )
+            })
+            .await
     }
 }
 
@@ -192,15 +209,37 @@ impl Reading {
                 params![subscription, sql::place(cursor), generation],
                 |row| Columns::of("attempts", row).u64(),
             )?,
-            skipped: self.all(
-                "SELECT generation, from_place, to_place, why FROM skipped WHERE subscription = ?1
-                 ORDER BY from_place, generation, to_place",
-                [subscription],
-                |row| {
-                    let mut it = Columns::of("skipped", row);
-                    Ok(SkippedRange { generation: it.get()?, from: it.u64()?, to: it.u64()?, why: it.get()? })
-                },
+            skipped: self.skipped(subscription)?,
+        }))
+    }
+
+    fn skipped(&self, subscription: u32) -> Result<Vec<SkippedRange>, Fault> {
+        self.all(
+            "SELECT generation, from_place, to_place, why FROM skipped WHERE subscription = ?1
+             ORDER BY from_place, generation, to_place",
+            [subscription],
+            |row| {
+                let mut it = Columns::of("skipped", row);
+                Ok(SkippedRange { generation: it.get()?, from: it.u64()?, to: it.u64()?, why: it.get()? })
+            },
+        )
+    }
+
+    fn account(&self, subscription: u32, from: Place, to: Place) -> Result<Option<ReaderAccount>, Fault> {
+        let Some(found) = self.subscription_no(subscription)? else { return Ok(None) };
+        let cursor =
+            self.one("SELECT cursor FROM readers WHERE subscription = ?1", [subscription], |row| Columns::of("readers", row).u64())?;
+        let Some(cursor) = cursor else { return Ok(None) };
+        Ok(Some(ReaderAccount {
+            subscription: found,
+            cursor,
+            exceptions: self.all(
+                exceptions!("WHERE subscription = ?1 AND place > ?2 AND place <= ?3 ORDER BY place"),
+                params![subscription, sql::place(from), sql::place(to)],
+                exception,
             )?,
+            attempts: self.attempt_summaries(subscription, from, to)?,
+            skipped: self.skipped(subscription)?,
         }))
     }
 

@@ -9,6 +9,7 @@
 //! Not here: decisions, clocks, sealing. What is stored is bytes to us.
 #![forbid(unsafe_code)]
 
+pub mod backup;
 mod commit;
 mod deliveries;
 mod fault;
@@ -18,6 +19,7 @@ mod lock;
 mod log;
 mod migrate;
 mod readers;
+mod reading;
 mod resources;
 mod sql;
 mod subscriptions;
@@ -32,6 +34,7 @@ use crate::{
     readers::Readers,
     writer::{Start, Writer},
 };
+pub use reading::Found;
 use ringback_ports::store::Listener;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
@@ -49,6 +52,9 @@ pub(crate) const FILE: &str = "ringback.db";
 
 /// The oldest SQLite whose WAL is known to be sound.
 const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
+
+/// How long a statement waits for somebody else's lock.
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// Is told why nothing can be written safely any more. It should end the process (P1).
 pub type OnFatal = Arc<dyn Fn(String) + Send + Sync>;
@@ -128,6 +134,26 @@ pub enum OpenError {
         dir: PathBuf,
         /// The program's version.
         written_by: String,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// There is nothing to read.
+    #[error("there is no data at {}: name the directory with --data", path.display())]
+    Missing {
+        /// Where the data file should be.
+        path: PathBuf,
+    },
+    /// An older program wrote it, and it is only to be read.
+    #[error(
+        "{} was written by an older Ringback (schema {found}; this program knows {known}): \
+         start `ringback serve` on it once, which brings it up to date, or use the older program",
+        path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
         /// Its schema.
         found: i64,
         /// Ours.
@@ -275,7 +301,7 @@ fn connect(path: &Path, flags: OpenFlags, cache_kib: i64) -> Result<Connection, 
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.set_prepared_statement_cache_capacity(256);
     // Nothing can be waited for but a checkpoint that restarts the WAL.
-    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_WAIT)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
     // The writer does it, and looks at what comes of it.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

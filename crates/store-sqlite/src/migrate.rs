@@ -49,6 +49,26 @@ pub(crate) fn run(conn: &mut Connection, dir: &Path, steps: &[&str]) -> Result<(
     Ok(())
 }
 
+/// Whether a file that is only read is one that this program knows.
+///
+/// # Errors
+/// `Older`, `Newer`, `Foreign`.
+pub(crate) fn must_be_present(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let number = |pragma: &str| conn.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).map_err(Fault::from);
+    let found = number("user_version").map_err(OpenError::storage)?;
+    let application = number("application_id").map_err(OpenError::storage)?;
+    let dir = || path.parent().unwrap_or(path).to_owned();
+    if application != i64::from(APPLICATION_ID) {
+        return Err(OpenError::Foreign { dir: dir() });
+    }
+    let known = STEPS.len() as i64;
+    if found > known {
+        let written_by = conn.query_row("SELECT written_by FROM about", [], |row| row.get(0)).unwrap_or_else(|_| "a newer version".into());
+        return Err(OpenError::Newer { dir: dir(), written_by, found, known });
+    }
+    if found < known { Err(OpenError::Older { path: path.to_owned(), found, known }) } else { Ok(()) }
+}
+
 fn apply(conn: &mut Connection, no: i64, step: &str) -> Result<(), Fault> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     tx.execute_batch(step)?;

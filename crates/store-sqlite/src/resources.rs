@@ -19,7 +19,7 @@ use ringback_model::{
     event::{Event, Place},
     resource::Resource,
 };
-use ringback_ports::store::{DueTimer, ResourceQuery, ResourceRow, Resources, StoreError, Timer};
+use ringback_ports::store::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, StoreError, Timer};
 use rusqlite::{Row, ToSql, params, types::Value as SqlValue};
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
@@ -29,6 +29,8 @@ const COLUMNS: &str = "id, status, version, created_at, updated_at, since, delet
 pub(crate) const CHANGED_AFTER: &str = "SELECT resource_id FROM events WHERE tenant = ?1 AND sequence > ?2 AND resource_type = ?3";
 pub(crate) const RESOURCE_AT: &str =
     events!("WHERE subject = ?1 AND tenant = ?2 AND sequence <= ?3 AND version IS NOT NULL ORDER BY sequence DESC LIMIT 1");
+/// How many these are.
+const COLUMN_COUNT: usize = 10;
 pub(crate) const COUNT: &str = "SELECT count(*) FROM resources WHERE type = ?1 AND deleted = 0";
 pub(crate) const DUE: &str = "SELECT t.id, r.type, r.id, r.timer_due_at, r.timer_transition
     FROM resources r JOIN tenant_nos t ON t.no = r.tenant WHERE r.timer_due_at <= ?1
@@ -94,6 +96,10 @@ impl Resources for SqliteStore {
                 Ok(out)
             })
             .await
+    }
+
+    async fn resource_rows(&self, after: Option<ResourceKey>, limit: usize) -> Result<Vec<ResourceRow>, StoreError> {
+        self.readers.read(move |it| it.resource_rows(after, limit)).await
     }
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
@@ -185,6 +191,29 @@ pub(crate) fn write(tx: &mut Tx<'_>, row: &ResourceRow) -> Result<(), Fault> {
 }
 
 impl Reading {
+    /// In the order of the index that finds one resource: (number of the tenant, type, id).
+    fn resource_rows(&self, after: Option<ResourceKey>, limit: usize) -> Result<Vec<ResourceRow>, Fault> {
+        let (no, type_name, id) = match after {
+            None => (i64::MIN, String::new(), String::new()),
+            Some(it) => match self.tenant_no(&it.tenant)? {
+                Some(no) => (no, it.type_name.as_str().to_owned(), it.id.as_str().to_owned()),
+                None => return Ok(Vec::new()),
+            },
+        };
+        self.all(
+            &format!(
+                "SELECT {COLUMNS}, tenant, type FROM resources WHERE (tenant, type, id) > (?1, ?2, ?3) ORDER BY tenant, type, id LIMIT ?4"
+            ),
+            params![no, type_name, id, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                let mut it = Columns::of("resources", row);
+                it.skip(COLUMN_COUNT);
+                let (no, type_name) = (it.get::<i64>()?, it.name()?);
+                decode(row, &self.tenant(no)?, &type_name)
+            },
+        )
+    }
+
     fn resources(&self, query: &ResourceQuery) -> Result<Vec<ResourceRow>, Fault> {
         let Some(tenant) = self.tenant_no(&query.tenant)? else { return Ok(Vec::new()) };
         let (sql, values) = list_sql(query, tenant);

@@ -8,6 +8,7 @@ use crate::{
     fault::Fault,
     known::Tx,
     log::authority,
+    readers::Reading,
     sql::{self, Columns},
 };
 use async_trait::async_trait;
@@ -56,6 +57,13 @@ pub(crate) fn write(tx: &Tx<'_>, it: &Subscription, cursor: Option<Place>, skipp
             .execute(params![it.no, sql::place(range.from), range.generation, sql::place(range.to), range.why])?;
     }
     Ok(())
+}
+
+impl Reading {
+    /// The subscription of this number.
+    pub(crate) fn subscription_no(&self, no: u32) -> Result<Option<Subscription>, Fault> {
+        self.one("SELECT no, tenant, id, version, body FROM subscriptions WHERE no = ?1", [no], decode)
+    }
 }
 
 /// Removes the subscription and all that is known of its deliveries.

@@ -92,6 +92,20 @@ impl Control for SqliteStore {
             .await;
         Ok(done?)
     }
+
+    async fn deliveries_held(&self) -> Result<bool, StoreError> {
+        Ok(self.meta(HELD).await?.is_some())
+    }
+}
+
+/// The value of `meta` that is there while deliveries are held back.
+pub(crate) const HELD: &str = "deliveries-held";
+
+pub(crate) fn hold(tx: &Tx<'_>, held: bool) -> Result<(), Fault> {
+    let sql =
+        if held { "INSERT INTO meta (name, value) VALUES (?1, x'01') ON CONFLICT DO NOTHING" } else { "DELETE FROM meta WHERE name = ?1" };
+    tx.conn.prepare_cached(sql)?.execute([HELD])?;
+    Ok(())
 }
 
 /// Scopes are kept as their words, so that the order of the list in `model` may change.

@@ -26,6 +26,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,6 +38,9 @@ const TRANSACTION_BYTES_MAX: usize = 16 * 1024 * 1024;
 const WAL_PAGES_BEHIND_MAX: i64 = 1_000;
 /// WAL pages in all: more, and the next transaction starts from the front even if it has to wait for a reader.
 const WAL_PAGES_MAX: i64 = 8_000;
+
+/// How long starting from the front may wait for readers: all of ours are done sooner.
+const RESTART_WAIT: Duration = Duration::from_millis(250);
 
 /// How a job gets into the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +114,11 @@ pub(crate) struct Start {
 pub(crate) type Planted = Arc<Mutex<Option<i32>>>;
 
 impl Writer {
+    /// One that takes nothing: the store is only read.
+    pub(crate) fn none() -> Self {
+        Self { queue: Mutex::new(None), queued_bytes: Arc::default(), queued_bytes_max: 0 }
+    }
+
     /// Starts the thread.
     pub(crate) fn start(start: Start) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, inbox) = mpsc::channel(start.queue_jobs_max.max(1));
@@ -118,7 +127,7 @@ impl Writer {
             Self { queue: Mutex::new(Some(queue)), queued_bytes: Arc::clone(&queued_bytes), queued_bytes_max: start.queue_bytes_max };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let (on_fatal, alive) = (Arc::clone(&start.on_fatal), Arc::clone(&start.alive));
-            let thread = Thread { start, inbox, held: None, queued_bytes };
+            let thread = Thread { start, inbox, held: None, queued_bytes, restart_from: 0 };
             if catch_unwind(AssertUnwindSafe(|| thread.run())).is_err() {
                 on_fatal("the thread that writes panicked".into());
             }
@@ -171,6 +180,8 @@ struct Thread {
     /// One that wants to be alone, found while gathering others.
     held: Option<Job>,
     queued_bytes: Arc<AtomicUsize>,
+    /// Pages of the WAL before which waiting for readers is not tried again.
+    restart_from: i64,
 }
 
 /// Nothing may be written any more.
@@ -282,11 +293,19 @@ impl Thread {
 
     /// Carries pages from the WAL to the data file. SQLite would do it by itself, but would keep an
     /// fsync error of it for itself, too, and sync again the next time.
-    fn checkpoint(&self) -> Result<(), Stop> {
-        let step = || -> Result<(), Fault> {
+    fn checkpoint(&mut self) -> Result<(), Stop> {
+        let mut step = || -> Result<(), Fault> {
             let (pages, done) = self.wal("PRAGMA wal_checkpoint(NOOP)")?;
-            if pages > WAL_PAGES_MAX {
-                self.wal("PRAGMA wal_checkpoint(RESTART)")?;
+            if pages < self.restart_from {
+                // Somebody reads for long (a backup does): carried over is what can be, and nobody waits for the rest.
+                if pages - done > WAL_PAGES_BEHIND_MAX {
+                    self.wal("PRAGMA wal_checkpoint(PASSIVE)")?;
+                }
+            } else if pages > WAL_PAGES_MAX {
+                self.start.conn.busy_timeout(RESTART_WAIT)?;
+                let restarted = self.start.conn.prepare_cached("PRAGMA wal_checkpoint(RESTART)")?.query_row([], |row| row.get::<_, i64>(0));
+                self.start.conn.busy_timeout(crate::BUSY_WAIT)?;
+                self.restart_from = if restarted? == 0 { 0 } else { pages + WAL_PAGES_MAX };
             } else if pages - done > WAL_PAGES_BEHIND_MAX {
                 self.wal("PRAGMA wal_checkpoint(PASSIVE)")?;
             }

@@ -28,6 +28,7 @@ pub mod subscription;
 mod suggest;
 pub mod tenant;
 pub mod type_decl;
+pub mod verify;
 
 pub use code::{ErrorCode, Retry};
 pub use delivery::{AttemptView, DeliveryView};
@@ -41,3 +42,4 @@ pub use subscription::{NewSubscription, PatchSubscription, Resume, SubscriptionV
 pub use suggest::suggest;
 pub use tenant::{PutTenant, TenantView};
 pub use type_decl::TypeView;
+pub use verify::{BackupView, CheckedView, FindingView, VerifyView};

@@ -73,6 +73,9 @@ Examples:
         /// The delivery's id
         id: String,
     },
+    /// Let deliveries go that are held since a backup was restored
+    #[command(before_help = "Examples:\n  ringback deliveries release")]
+    Release,
     /// Try again now
     #[command(before_help = "Examples:\n  ringback deliveries retry dlv_01J…")]
     Retry {
@@ -91,6 +94,7 @@ pub(crate) async fn run(session: &Session, verb: DeliveriesVerb) -> Outcome {
         }
         DeliveriesVerb::Show { id } => session.record(&session.get(&at(&id)).await?),
         DeliveriesVerb::Attempts { id } => session.list(&session.get(&format!("{}/attempts", at(&id))).await?, ATTEMPT_COLUMNS),
+        DeliveriesVerb::Release => session.record(&session.write(Method::POST, "/v1/log/release", None).await?),
         DeliveriesVerb::Retry { id } => session.record(&session.write(Method::POST, &format!("{}/retry", at(&id)), None).await?),
     }
 }

@@ -41,7 +41,11 @@ impl Server {
     }
 
     pub async fn start_with(args: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), args)
+    }
+
+    /// One whose data directory is `d` in this one.
+    pub fn start_in(dir: tempfile::TempDir, args: &[&str]) -> Self {
         let (child, listen) = spawn(&dir.path().join("d"), "127.0.0.1:0", args);
         Self { dir, child, listen }
     }
@@ -79,6 +83,12 @@ impl Server {
     pub async fn restart(&mut self) {
         let listen = self.listen.clone();
         (self.child, self.listen) = spawn(&self.data(), &listen, &[]);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// SIGTERM; the exit code.
@@ -198,6 +208,11 @@ impl Receiver {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// How often it was called so far.
+    pub fn count(&self) -> usize {
+        *self.count.borrow()
     }
 
     /// All calls, once there are `count`.

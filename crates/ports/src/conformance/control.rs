@@ -1,6 +1,6 @@
 //! Cases of `Control`.
 
-use super::make::{at, change, commit, key, stored_type, tenant, tenant_row};
+use super::make::{at, change, commit, key, stored_type, tenant, tenant_row, type_name};
 use crate::{
     Store,
     store::{Change, Expected, StoredType},
@@ -55,4 +55,16 @@ pub async fn meta_keeps_the_first_value<S: Store>(store: &Arc<S>) {
     assert_eq!(store.meta_once("pepper", vec![2]).await, Ok(vec![1, 0]));
     assert_eq!(store.meta("pepper").await, Ok(Some(vec![1, 0])));
     assert_eq!(store.meta("Pepper").await, Ok(None));
+}
+
+pub async fn deliveries_are_held_until_they_are_let_go<S: Store>(store: &Arc<S>) {
+    assert_eq!(store.deliveries_held().await, Ok(false));
+    for held in [true, true, false, false, true] {
+        commit(store, change("acme", [Change::Hold { held }])).await;
+        assert_eq!(store.deliveries_held().await, Ok(held));
+    }
+    // In a set that is refused it is not done.
+    let missing = Change::TypeDelete { name: type_name("none"), expected: Expected::Version(1) };
+    assert!(store.commit(change("acme", [Change::Hold { held: false }, missing])).await.is_err());
+    assert_eq!(store.deliveries_held().await, Ok(true));
 }

@@ -3,7 +3,7 @@
 use super::make::{at, attempt, change, commit, draft, exception, image, publish, subscribe, subscription, success};
 use crate::{
     Store,
-    store::{AttemptSummary, ReaderState, SettleError, Settlement},
+    store::{AttemptSummary, ReaderAccount, ReaderState, SettleError, Settlement},
 };
 use ringback_model::{
     delivery::{Attempt, Exception, ExceptionState, Excerpt, Timings, Via},
@@ -231,4 +231,42 @@ pub async fn an_unknown_subscription_has_nothing<S: Store>(store: &Arc<S>) {
     assert_eq!(store.exception(2, 1).await, Ok(None));
     assert_eq!(store.attempts(2, draft(1).id).await, Ok(Vec::new()));
     assert_eq!(store.attempt_summaries(2, 0, 9).await, Ok(Vec::new()));
+}
+
+pub async fn an_account_is_of_the_places_asked_for<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let range = ringback_model::delivery::SkippedRange { generation: 1, from: 6, to: 8, why: "resumed-from-now".into() };
+    let it = store.subscriptions().await.unwrap().remove(0);
+    let next = Subscription { version: it.version + 1, ..it };
+    let mut set = change("acme", [subscribe(next.clone(), None)]);
+    if let Some(crate::store::Change::Subscription { skipped, .. }) = set.changes.first_mut() {
+        skipped.push(range.clone());
+    }
+    commit(store, set).await;
+    settle(
+        store,
+        Settlement {
+            attempts: vec![success(1, 1, 1), attempt(2, 2, 1), attempt(2, 2, 2), success(5, 5, 1)],
+            exceptions: vec![exception(2), exception(4)],
+            ..settlement(3)
+        },
+    )
+    .await;
+    let account = store.account(1, 1, 4).await.unwrap().unwrap();
+    let attempts = store.attempt_summaries(1, 1, 4).await.unwrap();
+    assert_eq!(attempts.len(), 1);
+    let want = ReaderAccount { subscription: next, cursor: 3, exceptions: vec![exception(2), exception(4)], attempts, skipped: vec![range] };
+    assert_eq!(account, want);
+    let nothing = store.account(1, 4, 4).await.unwrap().unwrap();
+    assert_eq!((nothing.exceptions.len(), nothing.attempts.len(), nothing.cursor), (0, 0, 3));
+    assert_eq!(store.account(1, 4, Place::MAX).await.unwrap().unwrap().attempts.len(), 1);
+    assert_eq!(store.account(2, 0, Place::MAX).await, Ok(None));
+}
+
+pub async fn whoever_has_rows_is_accounted<S: Store>(store: &Arc<S>) {
+    assert_eq!(store.accounted().await, Ok(Vec::new()));
+    furnish(store).await;
+    commit(store, change("acme", [subscribe(subscription(7), Some(0))])).await;
+    settle(store, Settlement { attempts: vec![success(1, 1, 1)], exceptions: vec![exception(2)], ..settlement(3) }).await;
+    assert_eq!(store.accounted().await, Ok(vec![1, 7]));
 }

@@ -111,7 +111,8 @@ macro_rules! conformance_suite {
                 names_that_look_like_sql_are_only_names
                 counts_are_of_all_tenants_without_deleted_ones
                 timers_are_due_in_order
-                a_timer_goes_with_its_row;
+                a_timer_goes_with_its_row
+                pages_of_rows_hold_every_row_once;
             subscriptions:
                 a_subscription_reads_back_as_it_was_given
                 they_come_by_tenant_then_age_then_id
@@ -132,12 +133,15 @@ macro_rules! conformance_suite {
                 attempts_come_in_order_of_n
                 attempts_of_an_event_outside_the_scope_are_none
                 summaries_are_of_the_places_asked_for
-                an_unknown_subscription_has_nothing;
+                an_unknown_subscription_has_nothing
+                an_account_is_of_the_places_asked_for
+                whoever_has_rows_is_accounted;
             control:
                 tenants_come_in_order_of_id
                 keys_come_in_order_of_id
                 types_come_in_order_of_name
-                meta_keeps_the_first_value;
+                meta_keeps_the_first_value
+                deliveries_are_held_until_they_are_let_go;
             idempotency:
                 an_answer_is_kept_until_it_expires
                 pruning_removes_what_expired_first_and_no_more;

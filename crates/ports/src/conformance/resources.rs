@@ -3,7 +3,7 @@
 use super::make::{at, change, commit, draft, fields, of_version, payments, publish, put, resource_id, row, tenant, type_name};
 use crate::{
     Store,
-    store::{Change, Expected, ResourceQuery, ResourceRow, Timer},
+    store::{Change, Expected, ResourceKey, ResourceQuery, ResourceRow, Timer},
 };
 use ringback_model::{ResourceId, Subject, Timestamp};
 use serde_json::{Value, json};
@@ -331,4 +331,40 @@ pub async fn a_timer_goes_with_its_row<S: Store>(store: &Arc<S>) {
     write(store, [later]).await;
     assert!(store.due_timers(at(29), 10).await.unwrap().is_empty());
     assert_eq!(store.due_timers(at(30), 10).await.unwrap().len(), 1);
+}
+
+pub async fn pages_of_rows_hold_every_row_once<S: Store>(store: &Arc<S>) {
+    assert_eq!(store.resource_rows(None, 9).await, Ok(Vec::new()));
+    let mut all = Vec::new();
+    for tenant in ["beta", "acme", "zeta"] {
+        for id in ["b", "a", "B", "ab"] {
+            for kind in ["payment", "order"] {
+                let mut it = row(tenant, id, 1);
+                it.resource.type_name = type_name(kind);
+                it.deleted = id == "ab";
+                commit(store, change(tenant, [put(it.clone())])).await;
+                all.push(it);
+            }
+        }
+    }
+    let key = |it: &ResourceRow| {
+        let it = &it.resource;
+        ResourceKey { tenant: it.tenant.clone(), type_name: it.type_name.clone(), id: it.id.clone() }
+    };
+    let sorted = |mut rows: Vec<ResourceRow>| {
+        rows.sort_by_key(|it| (it.resource.tenant.clone(), it.resource.type_name.clone(), it.resource.id.clone()));
+        rows
+    };
+    for limit in [1, 5, 24, 100] {
+        let mut found = Vec::new();
+        loop {
+            let page = store.resource_rows(found.last().map(key), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        assert_eq!(sorted(found), sorted(all.clone()), "limit {limit}");
+    }
 }

@@ -6,7 +6,7 @@ use ringback_model::{
     EventId,
     delivery::{Attempt, Exception, SkippedRange},
     event::Place,
-    subscription::Generation,
+    subscription::{Generation, Subscription},
 };
 
 /// What a reader has finished: written in one step, never half of it.
@@ -63,6 +63,21 @@ pub struct AttemptSummary {
     pub succeeded_in: Option<Generation>,
 }
 
+/// What is kept of a subscription and of some of its deliveries, all at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReaderAccount {
+    /// The subscription then.
+    pub subscription: Subscription,
+    /// Its low-water mark then.
+    pub cursor: Place,
+    /// The exceptions of the places asked for, in order.
+    pub exceptions: Vec<Exception>,
+    /// The attempts of the places asked for, in order.
+    pub attempts: Vec<AttemptSummary>,
+    /// All skipped ranges, in order of `from`.
+    pub skipped: Vec<SkippedRange>,
+}
+
 /// Deliveries.
 #[async_trait]
 pub trait Deliveries {
@@ -90,4 +105,11 @@ pub trait Deliveries {
 
     /// The attempts of the deliveries with `from < place <= to`, summed up, in order of place.
     async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError>;
+
+    /// What is kept of the deliveries with `from < place <= to`, and of their subscription, at one moment.
+    /// `None` if there is no such subscription, or it has no cursor.
+    async fn account(&self, subscription: u32, from: Place, to: Place) -> Result<Option<ReaderAccount>, StoreError>;
+
+    /// The numbers under which a cursor, a skipped range, an exception or an attempt is kept, in order.
+    async fn accounted(&self) -> Result<Vec<u32>, StoreError>;
 }

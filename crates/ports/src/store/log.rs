@@ -91,6 +91,11 @@ pub enum Change {
         /// `Absent`, or the version before.
         expected: Expected,
     },
+    /// Holds all deliveries back, or lets them go. Twice is the same as once.
+    Hold {
+        /// Whether they are held back afterwards.
+        held: bool,
+    },
     /// Removes a type that was put over HTTP.
     TypeDelete {
         /// Which.

@@ -10,12 +10,12 @@ pub mod resources;
 pub mod subscriptions;
 pub mod tenants;
 
-pub use deliveries::{AttemptSummary, Deliveries, ReaderState, SettleError, Settlement};
+pub use deliveries::{AttemptSummary, Deliveries, ReaderAccount, ReaderState, SettleError, Settlement};
 pub use idempotency::{Answers, StoredAnswer};
 pub use log::{
     AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, Slice,
 };
-pub use resources::{DueTimer, ResourceQuery, ResourceRow, Resources, Timer};
+pub use resources::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, Timer};
 pub use subscriptions::Subscriptions;
 pub use tenants::{Control, StoredType};
 

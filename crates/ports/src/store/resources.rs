@@ -98,6 +98,17 @@ fn same(found: &Value, wanted: &Value) -> bool {
     }
 }
 
+/// Which resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceKey {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its type.
+    pub type_name: TypeName,
+    /// Its id.
+    pub id: ResourceId,
+}
+
 /// Resource rows.
 #[async_trait]
 pub trait Resources {
@@ -120,6 +131,10 @@ pub trait Resources {
     /// The events that made these resources what they were at `at`: of each, the last one at or
     /// below it. Those that were not there yet, or were deleted by then, are left out. In any order.
     async fn resources_at(&self, tenant: &TenantId, subjects: &[Subject], at: Place) -> Result<Vec<Arc<Event>>, StoreError>;
+
+    /// Rows of all tenants and types, deleted ones included, at most `limit`: those after `after` in an order
+    /// that is the store's own and never changes, so that pages make up all that was there all along.
+    async fn resource_rows(&self, after: Option<ResourceKey>, limit: usize) -> Result<Vec<ResourceRow>, StoreError>;
 
     /// How many resources of this type there are, of all tenants, deleted ones left out.
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError>;

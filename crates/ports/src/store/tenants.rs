@@ -35,4 +35,7 @@ pub trait Control {
 
     /// Keeps `value` under `name` unless there is one; answers what is kept afterwards. Durable when it returns.
     async fn meta_once(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, StoreError>;
+
+    /// Whether deliveries are held back: a copy of a log must not send again what the log has sent (`Change::Hold`).
+    async fn deliveries_held(&self) -> Result<bool, StoreError>;
 }

@@ -90,6 +90,8 @@ pub(crate) struct Segments {
 
 #[derive(Debug)]
 pub(super) enum Command {
+    /// Nothing but a reason to look again.
+    Wake,
     Refresh { no: u32 },
     Freeze { no: u32, reply: oneshot::Sender<Option<Place>> },
     PlanSkip { no: u32, end: Place, why: &'static str, reply: oneshot::Sender<Option<Vec<SkippedRange>>> },
@@ -111,7 +113,7 @@ impl Command {
             | Self::Skip { no, .. }
             | Self::RetryNow { no, .. }
             | Self::Standings { no, .. } => Some(*no),
-            Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => None,
+            Self::Wake | Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => None,
         }
     }
 }
@@ -146,6 +148,11 @@ impl Handle {
     }
 
     /// The subscription was made, changed or removed in the registry.
+    /// Has it look at what may be started.
+    pub(crate) async fn wake(&self) {
+        let _ = self.commands.send(Command::Wake).await;
+    }
+
     pub(crate) async fn refresh(&self, no: u32) {
         let _ = self.commands.send(Command::Refresh { no }).await;
     }

@@ -257,7 +257,8 @@ impl Dispatcher {
     /// Starts tries while there are slots: one for each reader in turn.
     fn start_some(&mut self, now: Timestamp) -> BTreeSet<u32> {
         let mut started = BTreeSet::new();
-        if self.draining.is_some() {
+        if self.draining.is_some() || self.service.deliveries_held() {
+            // What could be started stays on the list.
             return started;
         }
         while self.slots_used < self.service.inner.config.slots {
@@ -521,6 +522,8 @@ impl Dispatcher {
         }
         let now = self.service.now();
         match command {
+            // Hearing it is all: the next round starts what may be started.
+            Command::Wake => {}
             Command::Refresh { no } => self.refresh(no, now),
             Command::Freeze { no, reply } => {
                 let read = self.readers.get_mut(&no).map(|it| {

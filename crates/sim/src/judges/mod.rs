@@ -13,6 +13,7 @@ mod order;
 mod receipts;
 mod replays;
 mod tenants;
+mod verified;
 mod waits;
 
 use crate::evidence::Evidence;
@@ -29,7 +30,7 @@ pub struct Verdict {
 type Judge = fn(&Evidence) -> Vec<String>;
 
 /// All judges, by name.
-const JUDGES: [(&str, Judge); 16] = [
+const JUDGES: [(&str, Judge); 17] = [
     ("durable", durable::judge),
     ("sequence", feeds::sequence),
     ("changes", changes::judge),
@@ -45,6 +46,7 @@ const JUDGES: [(&str, Judge); 16] = [
     ("replays", replays::judge),
     ("drained", drained::judge),
     ("one-shots", one_shots::judge),
+    ("verified", verified::judge),
     ("waits", waits::judge),
 ];
 

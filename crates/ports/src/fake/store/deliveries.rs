@@ -1,7 +1,7 @@
 //! What is known of deliveries, in memory.
 
-use super::MemoryStore;
-use crate::store::{AttemptSummary, Deliveries, ReaderState, SettleError, Settlement, StoreError};
+use super::{MemoryStore, Reader};
+use crate::store::{AttemptSummary, Deliveries, ReaderAccount, ReaderState, SettleError, Settlement, StoreError};
 use async_trait::async_trait;
 use ringback_model::{
     EventId,
@@ -68,19 +68,40 @@ impl Deliveries for MemoryStore {
 
     async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError> {
         let state = self.state();
-        let mut out: Vec<AttemptSummary> = Vec::new();
-        let Some(reader) = state.readers.get(&subscription).filter(|_| from < to) else { return Ok(out) };
-        for ((place, _), attempt) in reader.attempts.range((from.saturating_add(1), 0)..=(to, u32::MAX)) {
-            let succeeded_in = attempt.succeeded().then_some(attempt.generation);
-            match out.last_mut().filter(|it| it.place == *place) {
-                Some(sum) => {
-                    sum.count += 1;
-                    sum.last = attempt.clone();
-                    sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
-                }
-                None => out.push(AttemptSummary { place: *place, count: 1, last: attempt.clone(), succeeded_in }),
-            }
-        }
-        Ok(out)
+        Ok(state.readers.get(&subscription).map_or_else(Vec::new, |it| summaries(it, from, to)))
     }
+
+    async fn account(&self, subscription: u32, from: Place, to: Place) -> Result<Option<ReaderAccount>, StoreError> {
+        let state = self.state();
+        Ok(state.readers.get(&subscription).map(|it| ReaderAccount {
+            subscription: it.subscription.clone(),
+            cursor: it.cursor,
+            exceptions: it.exceptions.values().filter(|it| from < it.place && it.place <= to).cloned().collect(),
+            attempts: summaries(it, from, to),
+            skipped: it.skipped.values().cloned().collect(),
+        }))
+    }
+
+    async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
+        Ok(self.state().readers.keys().copied().collect())
+    }
+}
+
+fn summaries(reader: &Reader, from: Place, to: Place) -> Vec<AttemptSummary> {
+    let mut out: Vec<AttemptSummary> = Vec::new();
+    if from >= to {
+        return out;
+    }
+    for ((place, _), attempt) in reader.attempts.range((from.saturating_add(1), 0)..=(to, u32::MAX)) {
+        let succeeded_in = attempt.succeeded().then_some(attempt.generation);
+        match out.last_mut().filter(|it| it.place == *place) {
+            Some(sum) => {
+                sum.count += 1;
+                sum.last = attempt.clone();
+                sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
+            }
+            None => out.push(AttemptSummary { place: *place, count: 1, last: attempt.clone(), succeeded_in }),
+        }
+    }
+    out
 }

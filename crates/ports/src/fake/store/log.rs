@@ -135,6 +135,10 @@ impl State {
                 check(at, expected, self.types.get(&stored.name).map(|it| it.version))?;
                 put(self, undo, |it| &mut it.types, stored.name.clone(), Some(*stored));
             }
+            Change::Hold { held } => {
+                let before = core::mem::replace(&mut self.held, held);
+                undo.push(Box::new(move |it| it.held = before));
+            }
             Change::TypeDelete { name, expected } => {
                 check(at, expected, self.types.get(&name).map(|it| it.version))?;
                 put(self, undo, |it| &mut it.types, name, None);

@@ -56,6 +56,8 @@ struct State {
     answers: BTreeMap<[u8; 32], StoredAnswer>,
     meta: BTreeMap<String, Vec<u8>>,
     audit: Vec<Audited>,
+    /// Whether deliveries are held back.
+    held: bool,
 }
 
 #[derive(Clone)]

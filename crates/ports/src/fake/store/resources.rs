@@ -1,9 +1,9 @@
 //! Resource rows in memory. Every list is a scan: declared indexes are for stores that have many rows.
 
 use super::MemoryStore;
-use crate::store::{DueTimer, ResourceQuery, ResourceRow, Resources, StoreError};
+use crate::store::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, StoreError};
 use async_trait::async_trait;
-use core::cmp::Reverse;
+use core::{cmp::Reverse, ops::Bound};
 use ringback_model::{
     ResourceId, Subject, TenantId, Timestamp, TypeName,
     event::{Event, Place, Scope},
@@ -54,6 +54,14 @@ impl Resources for MemoryStore {
             }
         }
         Ok(last.into_values().filter(|it| it.of.as_ref().is_some_and(|of| !of.deleted)).cloned().collect())
+    }
+
+    async fn resource_rows(&self, after: Option<ResourceKey>, limit: usize) -> Result<Vec<ResourceRow>, StoreError> {
+        let from = match after {
+            Some(ResourceKey { tenant, type_name, id }) => Bound::Excluded((tenant, type_name, id)),
+            None => Bound::Unbounded,
+        };
+        Ok(self.state().resources.range((from, Bound::Unbounded)).take(limit).map(|(_, it)| it.clone()).collect())
     }
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {

@@ -26,4 +26,8 @@ impl Control for MemoryStore {
     async fn meta_once(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         Ok(self.state().meta.entry(name.to_owned()).or_insert(value).clone())
     }
+
+    async fn deliveries_held(&self) -> Result<bool, StoreError> {
+        Ok(self.state().held)
+    }
 }

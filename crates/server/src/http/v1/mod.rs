@@ -63,5 +63,6 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::KeyDelete => keys::delete(call).await,
         Op::AdviceGet => advice::get(call).await,
         Op::LogGet => log::get(call).await,
+        Op::LogRelease => log::release(call).await,
     }
 }
