@@ -58,7 +58,7 @@ async fn busy() -> (Server, Receiver, [String; 2]) {
     payment(&api, "0").await;
     let all = subscribe(&api, &good.url("/all"), json!({ "types": ["payment.*"] })).await;
     let dead = subscribe(&api, &bad.url("/dead"), json!({ "types": ["payment.completed"], "push": { "url": bad.url("/dead"), "retry": { "delays": [1] } } })).await;
-    subscribe(&api, &good.url("/once"), json!({ "subject": "/payment/0", "until": "done" })).await;
+    let once = subscribe(&api, &good.url("/once"), json!({ "subject": "/payment/0", "until": "done" })).await;
     api.post(&format!("/v1/subscriptions/{all}/pause"), None).await.unwrap();
     payment(&api, "1").await;
     api.post(&format!("/v1/subscriptions/{all}/resume"), Some(&json!({ "from": "now" }))).await.unwrap();
@@ -69,6 +69,11 @@ async fn busy() -> (Server, Receiver, [String; 2]) {
     api.send(http::Method::DELETE, "/payment/1", http::HeaderMap::new(), None).await.unwrap();
     settled(&api, &all, 4).await;
     settled(&api, &dead, 2).await;
+    eventually(async || {
+        let it = api.get(&format!("/v1/subscriptions/{once}")).await.unwrap();
+        (it["state"] == "done").then_some(())
+    })
+    .await;
     (server, good, [all, dead])
 }
 
@@ -212,8 +217,9 @@ async fn a_restored_copy_holds_its_deliveries_until_they_are_released() {
     assert!(checked.status.success(), "{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
     assert_eq!(ringback(&["backup", "verify", text(&server.data().join("ringback.db"))]).status.code(), Some(5));
     // What comes after it is not in it.
+    let before = receiver.count() + 1;
     payment(&api, "late").await;
-    let before = receiver.wait_for(receiver.count()).await.len();
+    receiver.wait_for(before).await;
     assert_eq!(server.terminate(), Some(0));
 
     let dir = tempfile::tempdir().unwrap();

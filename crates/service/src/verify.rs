@@ -123,7 +123,7 @@ impl Walk<'_> {
                 ));
             }
         }
-        for no in subscriptions.iter().filter(|it| !with_rows.contains(it)) {
+        for no in &subscriptions {
             if self.store.account(*no, 0, 0).await?.is_none() && self.store.subscriptions().await?.iter().any(|it| it.no == *no) {
                 self.report.add(Finding::new(Check::Orphan, format!("subscription number {no}"), "it has no cursor"));
             }

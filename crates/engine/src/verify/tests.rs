@@ -1,3 +1,5 @@
+//! Each check as a table, and the rule of conservation over its whole space.
+
 use super::*;
 use bytes::Bytes;
 use ringback_model::{

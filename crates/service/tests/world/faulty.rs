@@ -14,8 +14,8 @@ use ringback_model::{
 use ringback_ports::{
     fake::store::MemoryStore,
     store::{
-        Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderState,
-        ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
+        Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount, ReaderState,
+        ResourceKey, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
 use std::collections::BTreeSet;
@@ -209,6 +209,10 @@ impl Resources for FaultyStore {
         self.inner.declare_indexes(type_name, indexes).await
     }
 
+    async fn resource_rows(&self, after: Option<ResourceKey>, limit: usize) -> Result<Vec<ResourceRow>, StoreError> {
+        self.inner.resource_rows(after, limit).await
+    }
+
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
         self.due_timers.fetch_add(1, SeqCst);
         // A task that never waits would never let a test fail.
@@ -258,6 +262,14 @@ impl Deliveries for FaultyStore {
     async fn attempt_summaries(&self, subscription: u32, from: Place, to: Place) -> Result<Vec<AttemptSummary>, StoreError> {
         self.inner.attempt_summaries(subscription, from, to).await
     }
+
+    async fn account(&self, subscription: u32, from: Place, to: Place) -> Result<Option<ReaderAccount>, StoreError> {
+        self.inner.account(subscription, from, to).await
+    }
+
+    async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
+        self.inner.accounted().await
+    }
 }
 
 #[async_trait]
@@ -287,6 +299,10 @@ impl Control for FaultyStore {
 
     async fn meta_once(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         self.inner.meta_once(name, value).await
+    }
+
+    async fn deliveries_held(&self) -> Result<bool, StoreError> {
+        self.inner.deliveries_held().await
     }
 }
 
