@@ -236,7 +236,11 @@ async fn create(file: &Path, config: ServeConfig, json: bool) -> Outcome {
         return put(&serde_json::to_string(&view).unwrap_or_default());
     }
     put(&format!("{}: the log up to {}, at {}", view.path, view.last, view.at))?;
-    say(&format!("Keep the key file {} (fingerprint {}) apart from it: one opens nothing without the other.", config.key_file.display(), view.key_file));
+    say(&format!(
+        "Keep the key file {} (fingerprint {}) apart from it: one opens nothing without the other.",
+        config.key_file.display(),
+        view.key_file
+    ));
     Ok(())
 }
 
@@ -284,7 +288,9 @@ async fn restore(file: &Path, config: ServeConfig, json: bool) -> Outcome {
         return put(&serde_json::to_string(&backup_view(file, &note)).unwrap_or_default());
     }
     put(&format!("{}: the log of {}, up to {}", config.data.display(), note.at(), note.last))?;
-    say("Deliveries are held: what was sent since the backup was made is not known here. Start the server, look, then `ringback deliveries release`.");
+    say(
+        "Deliveries are held: what was sent since the backup was made is not known here. Start the server, look, then `ringback deliveries release`.",
+    );
     Ok(())
 }
 

@@ -57,7 +57,12 @@ async fn busy() -> (Server, Receiver, [String; 2]) {
     let bad = Receiver::start(|_| Answer::status(500)).await;
     payment(&api, "0").await;
     let all = subscribe(&api, &good.url("/all"), json!({ "types": ["payment.*"] })).await;
-    let dead = subscribe(&api, &bad.url("/dead"), json!({ "types": ["payment.completed"], "push": { "url": bad.url("/dead"), "retry": { "delays": [1] } } })).await;
+    let dead = subscribe(
+        &api,
+        &bad.url("/dead"),
+        json!({ "types": ["payment.completed"], "push": { "url": bad.url("/dead"), "retry": { "delays": [1] } } }),
+    )
+    .await;
     let once = subscribe(&api, &good.url("/once"), json!({ "subject": "/payment/0", "until": "done" })).await;
     api.post(&format!("/v1/subscriptions/{all}/pause"), None).await.unwrap();
     payment(&api, "1").await;
@@ -131,7 +136,10 @@ const DAMAGES: &[(&str, &str)] = &[
     ("sequence", "DELETE FROM events WHERE seq = 3"),
     ("sequence", "UPDATE events SET sequence = sequence + 100 WHERE seq = (SELECT max(seq) FROM events)"),
     ("sequence", "UPDATE events SET ends = 0 WHERE seq = (SELECT max(seq) FROM events)"),
-    ("event", "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"tenant\":\"default\"', '\"tenant\":\"other\"') AS BLOB) WHERE seq = 2"),
+    (
+        "event",
+        "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"tenant\":\"default\"', '\"tenant\":\"other\"') AS BLOB) WHERE seq = 2",
+    ),
     ("event", "UPDATE events SET type = 'payment.failed' WHERE seq = 2"),
     ("event", "DELETE FROM event_types"),
     ("version", "UPDATE events SET version = version + 5 WHERE seq = (SELECT max(seq) FROM events WHERE resource_id = '0')"),

@@ -86,12 +86,7 @@ impl Service {
 ///
 /// # Errors
 /// The store's.
-pub async fn restored(
-    store: &dyn Store,
-    entropy: &dyn Entropy,
-    now: Timestamp,
-    backup_at: Timestamp,
-) -> Result<(), CommitError> {
+pub async fn restored(store: &dyn Store, entropy: &dyn Entropy, now: Timestamp, backup_at: Timestamp) -> Result<(), CommitError> {
     let epoch = store.bounds(&Scope::All).await?.epoch;
     let data = Bytes::from(format!("{{\"epoch\":{epoch},\"backup_at\":\"{backup_at}\"}}"));
     let event_type = EventType::parse("ringback.log.restored").map_err(|it| ringback_ports::store::StoreError::Broken(it.to_string()))?;

@@ -132,11 +132,7 @@ fn each_delivery_has_one_account() {
                         let skipped: Vec<_> = ranges.iter().copied().map(range).collect();
                         let it = Account { place, cursor: 10, generation, delivered_in, exception_of, skipped: &skipped };
                         let inside = place == 5;
-                        let now = [
-                            delivered_in == Some(generation),
-                            exception_of.is_some(),
-                            inside && ranges.contains(&generation),
-                        ];
+                        let now = [delivered_in == Some(generation), exception_of.is_some(), inside && ranges.contains(&generation)];
                         let count = now.iter().filter(|it| **it).count();
                         let before = generation == 2 && (delivered_in.is_some() || inside && ranges.contains(&1));
                         let right = count == 1 || count == 0 && (place == 11 || before);

@@ -255,7 +255,8 @@ pub async fn an_account_is_of_the_places_asked_for<S: Store>(store: &Arc<S>) {
     let account = store.account(1, 1, 4).await.unwrap().unwrap();
     let attempts = store.attempt_summaries(1, 1, 4).await.unwrap();
     assert_eq!(attempts.len(), 1);
-    let want = ReaderAccount { subscription: next, cursor: 3, exceptions: vec![exception(2), exception(4)], attempts, skipped: vec![range] };
+    let want =
+        ReaderAccount { subscription: next, cursor: 3, exceptions: vec![exception(2), exception(4)], attempts, skipped: vec![range] };
     assert_eq!(account, want);
     let nothing = store.account(1, 4, 4).await.unwrap().unwrap();
     assert_eq!((nothing.exceptions.len(), nothing.attempts.len(), nothing.cursor), (0, 0, 3));

@@ -92,15 +92,49 @@ pub(crate) struct Segments {
 pub(super) enum Command {
     /// Nothing but a reason to look again.
     Wake,
-    Refresh { no: u32 },
-    Freeze { no: u32, reply: oneshot::Sender<Option<Place>> },
-    PlanSkip { no: u32, end: Place, why: &'static str, reply: oneshot::Sender<Option<Vec<SkippedRange>>> },
-    Skip { no: u32, ranges: Vec<SkippedRange>, end: Place, reply: oneshot::Sender<()> },
-    RetryNow { no: u32, place: Place, reply: oneshot::Sender<Option<Result<(), RetryRefused>>> },
-    View { nos: Vec<u32>, reply: oneshot::Sender<Vec<(u32, ReaderView)>> },
-    Standings { no: u32, places: Vec<Place>, reply: oneshot::Sender<Option<Standings>> },
-    Exceptions { nos: Vec<u32>, after: (u32, Place), limit: usize, reply: oneshot::Sender<Segments> },
-    Drain { deadline: Timestamp, over: oneshot::Sender<()> },
+    Refresh {
+        no: u32,
+    },
+    Freeze {
+        no: u32,
+        reply: oneshot::Sender<Option<Place>>,
+    },
+    PlanSkip {
+        no: u32,
+        end: Place,
+        why: &'static str,
+        reply: oneshot::Sender<Option<Vec<SkippedRange>>>,
+    },
+    Skip {
+        no: u32,
+        ranges: Vec<SkippedRange>,
+        end: Place,
+        reply: oneshot::Sender<()>,
+    },
+    RetryNow {
+        no: u32,
+        place: Place,
+        reply: oneshot::Sender<Option<Result<(), RetryRefused>>>,
+    },
+    View {
+        nos: Vec<u32>,
+        reply: oneshot::Sender<Vec<(u32, ReaderView)>>,
+    },
+    Standings {
+        no: u32,
+        places: Vec<Place>,
+        reply: oneshot::Sender<Option<Standings>>,
+    },
+    Exceptions {
+        nos: Vec<u32>,
+        after: (u32, Place),
+        limit: usize,
+        reply: oneshot::Sender<Segments>,
+    },
+    Drain {
+        deadline: Timestamp,
+        over: oneshot::Sender<()>,
+    },
 }
 
 impl Command {

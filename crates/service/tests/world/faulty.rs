@@ -14,8 +14,9 @@ use ringback_model::{
 use ringback_ports::{
     fake::store::MemoryStore,
     store::{
-        Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount, ReaderState,
-        ResourceKey, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
+        Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount,
+        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer,
+        StoredType, Subscriptions,
     },
 };
 use std::collections::BTreeSet;
