@@ -9,8 +9,10 @@
 //! Where `strace` can't trace, the tests that need it say `skipped` and why, and
 //! pass; with `RINGBACK_NO_SKIPS=1` they fail.
 //!
-//! Not here: power loss (a kill loses nothing that the kernel has), and the whole
-//! space of schedules, which the simulation is for.
+//! `kill_points/power.rs` takes the kernel's memory away as well: power loss, from a
+//! recording of the same calls.
+//!
+//! Not here: the whole space of schedules, which the simulation is for.
 
 #![allow(
     clippy::expect_used,
@@ -23,6 +25,8 @@
 mod judge;
 #[path = "kill_points/point.rs"]
 mod point;
+#[path = "kill_points/power.rs"]
+mod power;
 #[path = "kill_points/process.rs"]
 mod process;
 #[path = "kill_points/script.rs"]

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             test: &["--package", "ringback", "--test", "kill_points"],
             variable: "RINGBACK_KILLS",
             count: kills,
-            tells: &["kill points: ", "I/O errors: ", "full disk: ", "skipped: "],
+            tells: &["kill points: ", "I/O errors: ", "full disk: ", "power loss: ", "skipped: "],
         },
     ];
     // All of them run, also after one that failed.

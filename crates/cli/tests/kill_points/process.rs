@@ -30,6 +30,8 @@ pub(crate) enum Tracer {
     None,
     /// Calls are counted.
     Count(PathBuf),
+    /// What it writes and syncs, and what it answers, is written down with all its bytes.
+    Record(PathBuf),
     /// Something befalls it.
     Inject(String),
 }
@@ -46,6 +48,10 @@ impl Tracer {
     fn words(&self) -> Vec<String> {
         let (filter, log, calls, inject) = match self {
             Self::None => return Vec::new(),
+            Self::Record(log) => {
+                let calls = "pwrite64,ftruncate,fsync,fdatasync,write,writev,sendto";
+                (true, log.display().to_string(), calls.to_owned(), None)
+            }
             Self::Count(log) => (true, log.display().to_string(), CALLS.join(","), None),
             Self::Inject(what) => {
                 let call = what.split(':').next().unwrap_or_default().to_owned();
@@ -56,6 +62,10 @@ impl Tracer {
         // At the stop that the filter makes, the kernel takes no signal from the tracer.
         if filter {
             words.push("--seccomp-bpf".into());
+        }
+        if matches!(self, Self::Record(_)) {
+            // A page and more, in hex, with the paths of descriptors.
+            words.extend(["-y", "-xx", "-s", "17000"].map(Into::into));
         }
         words.extend(["-e".into(), format!("trace={calls}")]);
         words.extend(inject.into_iter().flat_map(|it| ["-e".into(), format!("inject={it}")]));
