@@ -3,6 +3,7 @@
 
 mod conditions;
 mod cross_tenant;
+mod cross_tenant_matrix;
 mod dry_run;
 mod every_answer;
 mod every_route;
