@@ -282,8 +282,7 @@ async fn power_may_fail_at_any_write() {
     }
     let recordings = record().await;
     let count = env::var("RINGBACK_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(IMAGES);
-    let changes: usize =
-        recordings.iter().map(|it| it.happened.iter().filter(|it| matches!(it, Happened::Changed(..))).count()).sum();
+    let changes: usize = recordings.iter().map(|it| it.happened.iter().filter(|it| matches!(it, Happened::Changed(..))).count()).sum();
     let answers = recordings.iter().flat_map(|it| &it.happened).filter(|it| matches!(it, Happened::Answered(_))).count();
     assert!(changes > 500 && answers > 30, "the recording has {changes} writes and {answers} answers");
     let carried = recordings[1].happened.iter().filter(|it| matches!(it, Happened::Changed(0, _))).count();

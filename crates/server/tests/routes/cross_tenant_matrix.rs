@@ -19,7 +19,9 @@ fn body(route: &Route) -> Option<Value> {
         ("POST", "/v1/events") => json!({ "type": "app.canary", "data": { "text": "canary-acme" } }),
         ("POST", "/v1/subscriptions") => json!({ "description": "canary-acme", "push": { "url": "https://example.com/canary-acme" } }),
         ("PATCH", "/v1/subscriptions/{id}") => json!({ "description": "canary-acme" }),
-        ("POST", "/v1/batch") => json!({ "operations": [{ "method": "POST", "path": "/payment", "body": { "amount": 5, "currency": "eur" } }] }),
+        ("POST", "/v1/batch") => {
+            json!({ "operations": [{ "method": "POST", "path": "/payment", "body": { "amount": 5, "currency": "eur" } }] })
+        }
         _ => return None,
     })
 }
@@ -69,7 +71,8 @@ async fn an_idempotency_key_of_another_tenant_is_another_key() {
 #[tokio::test]
 async fn an_etag_of_another_tenant_tells_nothing() {
     let (world, acme, globex) = World::of_two().await;
-    let made = world.post("/payment", json!({ "id": "123", "amount": 5, "currency": "eur", "customer": "canary-acme" })).tenant("acme").await;
+    let made =
+        world.post("/payment", json!({ "id": "123", "amount": 5, "currency": "eur", "customer": "canary-acme" })).tenant("acme").await;
     let etag = made.header("etag").to_owned();
     assert_eq!((made.status, etag.as_str()), (201, "\"1\""));
     let subscription = world.post("/v1/subscriptions", json!({ "push": { "url": "https://example.com" } })).key(&acme).await;
