@@ -11,7 +11,7 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     key_file,
     output::{put, say},
-    serve::{chain, load_types, log_to_stderr},
+    serve::{chain, load_declared, log_to_stderr},
     verbs, wiring,
 };
 use clap::{Args, Subcommand};
@@ -166,7 +166,7 @@ impl Where {
 }
 
 async fn check(found: Found, path: &Path, config: &ServeConfig, json: bool) -> Outcome {
-    let types = load_types(config)?;
+    let types = load_declared(config)?.types.into_iter().map(|it| it.compiled).collect();
     let damage = found.integrity().map_err(open_failure)?;
     let mut report = if damage.is_empty() {
         let store = found.open().map_err(open_failure)?;

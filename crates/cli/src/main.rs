@@ -69,8 +69,8 @@ fn run(cli: Cli, typed: &[String]) -> Result<ExitCode, Failure> {
 
 fn ask_server(connect: Connect, ask: Ask) -> Outcome {
     // The one client verb that works without a server.
-    if let Some(files) = ask.files_to_check() {
-        return verbs::types::check(files, connect.json);
+    if let Some((files, against)) = ask.files_to_check() {
+        return verbs::types::check(files, against, connect.json);
     }
     let session = Session::open(connect, &config::process_env(), Path::new("."))?;
     // One connection and one question at a time: threads would only cost their start.

@@ -10,7 +10,7 @@ use crate::{
 use ringback_model::{Timestamp, event::Scope};
 use ringback_ports::{Clock, Seal, Store};
 use ringback_server::{Limits, Listener};
-use ringback_service::{CompiledType, Config, Deps, Keyring, Service, StartError};
+use ringback_service::{CompiledEvent, CompiledType, Config, Declared, FileType, Deps, Keyring, Service, StartError, type_check::TypeProblem};
 use ringback_store_sqlite::{OpenError, Options, SqliteStore};
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -50,7 +50,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
     raise_open_files();
     // Told to stop from here on, also while it starts.
     let mut stop = Stop::new()?;
-    let types = load_types(&config)?;
+    let declared = load_declared(&config)?;
     let entropy = Arc::new(wiring::SystemEntropy);
     let clock = Arc::new(wiring::SystemClock::default());
     let store = Arc::new(open_store(&config)?);
@@ -74,8 +74,8 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
         waiters_max: config.waiters,
         waiters_per_key_max: config.waiters_per_key,
     };
-    let service = Service::start(deps, service_config, types).await.map_err(|it| {
-        let exit = if matches!(it, StartError::WrongKeyFile | StartError::Types(_)) { Exit::Invalid } else { Exit::Failure };
+    let service = Service::start_with(deps, service_config, declared).await.map_err(|it| {
+        let exit = if matches!(it, StartError::WrongKeyFile | StartError::Types(_) | StartError::TypesChanged(_)) { Exit::Invalid } else { Exit::Failure };
         Failure::new(exit, chain(&it))
     })?;
     let key = first_key(&service, &config.data).await?;
@@ -147,7 +147,7 @@ impl Stop {
     }
 }
 
-pub(crate) fn load_types(config: &ServeConfig) -> Result<Vec<CompiledType>, Failure> {
+pub(crate) fn load_declared(config: &ServeConfig) -> Result<Declared, Failure> {
     let sources: Vec<(String, serde_json::Value)> = match &config.types {
         Some(dir) => {
             let problems = types_dir::check_dir(dir);
@@ -161,15 +161,23 @@ pub(crate) fn load_types(config: &ServeConfig) -> Result<Vec<CompiledType>, Fail
         None if config.dev => types_dir::shipped_types().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         None => Vec::new(),
     };
-    sources
-        .into_iter()
-        .map(|(name, value)| {
-            CompiledType::load(&value).map_err(|problems| {
-                let first = problems.first().map_or_else(String::new, |it| format!("{}: {}", it.pointer, it.reason));
-                Failure::invalid(format!("{name}: {first}"))
-            })
-        })
-        .collect()
+    let refused = |file: &str, problems: Vec<TypeProblem>| {
+        let first = problems.first().map_or_else(String::new, |it| format!("{}: {}", it.pointer, it.reason));
+        Failure::invalid(format!("{file}: {first}"))
+    };
+    let mut declared = Declared::default();
+    for (file, value) in sources {
+        let compiled = CompiledType::load(&value).map_err(|it| refused(&file, it))?;
+        declared.types.push(FileType { file, compiled });
+    }
+    if let Some(dir) = &config.types {
+        let loaded = types_dir::load_events_dir(dir)
+            .map_err(|it| Failure::invalid(it.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        for (file, value) in loaded {
+            declared.events.push(CompiledEvent::load(&value).map_err(|it| refused(&file.display().to_string(), it))?);
+        }
+    }
+    Ok(declared)
 }
 
 fn open_store(config: &ServeConfig) -> Result<SqliteStore, Failure> {

@@ -1,8 +1,11 @@
-//! Type files: from YAML or JSON on disk to a declaration, and the four that are built in.
+//! Type files, and event files beside them in `events/`: from YAML or JSON on disk to a declaration,
+//! and the four types that are built in.
 //!
 //! Not here: what a declaration may say (`ringback_engine::type_check`).
 
 use ringback_engine::{
+    catalogue::{self, CompiledEvent},
+    evolve,
     type_check::{TypeProblem, check_all},
     types::CompiledType,
 };
@@ -65,6 +68,39 @@ pub(crate) fn load_type_file(path: &Path) -> Result<Value, TypeFileError> {
 /// Every file that can't be read, or the directory.
 pub(crate) fn load_types_dir(dir: &Path) -> Result<Vec<(PathBuf, Value)>, Vec<TypeFileError>> {
     let whole = |reason: String| vec![TypeFileError { file: dir.to_path_buf(), place: None, reason }];
+    let files = files_of(dir)?;
+    if files.is_empty() {
+        return Err(whole("there is no type file in here: none ends in .yaml, .yml or .json".into()));
+    }
+    if files.len() > limits::TYPES_MAX {
+        return Err(whole(format!("{} type files are more than the {} that a server takes", files.len(), limits::TYPES_MAX)));
+    }
+    load_all(files)
+}
+
+/// The directory beside type files whose files declare event types.
+const EVENTS_DIR: &str = "events";
+
+/// Reads all event files below a types directory, in the order of their names; none without `events/`.
+///
+/// # Errors
+/// Every file that can't be read, or the directory.
+pub(crate) fn load_events_dir(types: &Path) -> Result<Vec<(PathBuf, Value)>, Vec<TypeFileError>> {
+    let dir = types.join(EVENTS_DIR);
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = files_of(&dir)?;
+    if files.len() > limits::EVENT_FILES_MAX {
+        let reason = format!("{} event files are more than the {} that a server takes", files.len(), limits::EVENT_FILES_MAX);
+        return Err(vec![TypeFileError { file: dir, place: None, reason }]);
+    }
+    load_all(files)
+}
+
+/// The files of a directory that may hold declarations, in the order of their names.
+fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Vec<TypeFileError>> {
+    let whole = |reason: String| vec![TypeFileError { file: dir.to_path_buf(), place: None, reason }];
     let entries = std::fs::read_dir(dir).map_err(|it| whole(format!("the directory can't be read: {it}")))?;
     let mut files = Vec::new();
     for entry in entries {
@@ -74,13 +110,11 @@ pub(crate) fn load_types_dir(dir: &Path) -> Result<Vec<(PathBuf, Value)>, Vec<Ty
             files.push(path);
         }
     }
-    if files.is_empty() {
-        return Err(whole("there is no type file in here: none ends in .yaml, .yml or .json".into()));
-    }
-    if files.len() > limits::TYPES_MAX {
-        return Err(whole(format!("{} type files are more than the {} that a server takes", files.len(), limits::TYPES_MAX)));
-    }
     files.sort();
+    Ok(files)
+}
+
+fn load_all(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, Value)>, Vec<TypeFileError>> {
     let mut loaded = Vec::new();
     let mut errors = Vec::new();
     for file in files {
@@ -101,26 +135,53 @@ pub(crate) fn shipped_types() -> Vec<(&'static str, Value)> {
 /// Everything that is wrong with these files, alone and beside each other, as `file: pointer: reason`.
 pub(crate) fn check_files(files: &[PathBuf]) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut declarations = Vec::new();
+    let (mut declarations, mut events) = (Vec::new(), Vec::new());
     for file in files {
+        let of_events = file.parent().and_then(Path::file_name).is_some_and(|it| it == EVENTS_DIR);
         match load_type_file(file) {
+            Ok(value) if of_events => events.push((file.clone(), value)),
             Ok(value) => declarations.push((file.clone(), value)),
             Err(it) => problems.push(it.to_string()),
         }
     }
-    problems.extend(check(&declarations));
+    problems.extend(check(&declarations, &events));
     problems
 }
 
 /// [`check_files`] for all of a directory.
 pub(crate) fn check_dir(dir: &Path) -> Vec<String> {
-    match load_types_dir(dir) {
-        Ok(declarations) => check(&declarations),
-        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    match (load_types_dir(dir), load_events_dir(dir)) {
+        (Ok(declarations), Ok(events)) => check(&declarations, &events),
+        (types, events) => {
+            let errors = types.err().into_iter().chain(events.err()).flatten();
+            errors.map(|it| it.to_string()).collect()
+        }
     }
 }
 
-fn check(declarations: &[(PathBuf, Value)]) -> Vec<String> {
+/// What these files, or a directory's, take away from the types of `before`: what stored resources may use,
+/// as `file: pointer: reason`. Whether any does, only the server that has them can say.
+pub(crate) fn narrowings(files: &[PathBuf], before: &Path) -> Result<Vec<String>, Vec<TypeFileError>> {
+    let load = |path: &PathBuf| if path.is_dir() { load_types_dir(path) } else { load_type_file(path).map(|it| vec![(path.clone(), it)]).map_err(|it| vec![it]) };
+    let mut after = Vec::new();
+    for path in files {
+        after.extend(load(path)?);
+    }
+    let whole = files.iter().any(|it| it.is_dir());
+    let mut out = Vec::new();
+    for (file, old) in load(&before.to_path_buf())? {
+        let Ok(old) = CompiledType::load(&old) else { continue };
+        let same = after.iter().filter_map(|(file, it)| Some((file, CompiledType::load(it).ok()?))).find(|(_, it)| it.decl.name == old.decl.name);
+        match same {
+            Some((file, new)) => out.extend(evolve::narrowings(&old.decl, &new.decl).iter().map(|it| show(file, it))),
+            None if whole => out.push(format!("{}: no file declares the type `{}` any more", file.display(), old.decl.name)),
+            None => {}
+        }
+    }
+    Ok(out)
+}
+
+fn check(declarations: &[(PathBuf, Value)], events: &[(PathBuf, Value)]) -> Vec<String> {
     let mut problems = Vec::new();
     let mut checked: Vec<(&Path, TypeDecl)> = Vec::new();
     for (file, value) in declarations {
@@ -134,6 +195,19 @@ fn check(declarations: &[(PathBuf, Value)]) -> Vec<String> {
         // The pointer begins with the type's name. Of two that clash, the later one is said to be wrong.
         let (name, member) = it.pointer.trim_start_matches('/').split_once('/').unwrap_or((&it.pointer, ""));
         let file = checked.iter().rev().find(|(_, decl)| decl.name.as_str() == name).map(|(file, _)| *file);
+        problems.push(file.map_or_else(|| it.reason.clone(), |file| format!("{}: /{member}: {}", file.display(), it.reason)));
+    }
+    let mut known: Vec<(&Path, CompiledEvent)> = Vec::new();
+    for (file, value) in events {
+        match CompiledEvent::load(value) {
+            Ok(it) => known.push((file, it)),
+            Err(found) => problems.extend(found.iter().map(|it| show(file, it))),
+        }
+    }
+    let names: Vec<&str> = decls.iter().map(|it| it.name.as_str()).collect();
+    for it in catalogue::check_all(&known.iter().map(|(_, it)| it).collect::<Vec<_>>(), &names) {
+        let (name, member) = it.pointer.trim_start_matches('/').split_once('/').unwrap_or((&it.pointer, ""));
+        let file = known.iter().rev().find(|(_, it)| it.event_type.as_str() == name).map(|(file, _)| *file);
         problems.push(file.map_or_else(|| it.reason.clone(), |file| format!("{}: /{member}: {}", file.display(), it.reason)));
     }
     problems
@@ -180,7 +254,7 @@ mod tests {
             assert!(CompiledType::load(it).is_ok(), "{name}");
         }
         let declarations: Vec<_> = shipped.into_iter().map(|(name, it)| (PathBuf::from(name), it)).collect();
-        assert_eq!(check(&declarations), Vec::<String>::new());
+        assert_eq!(check(&declarations, &[]), Vec::<String>::new());
     }
 
     #[test]
@@ -229,6 +303,43 @@ mod tests {
         }
         let loaded = load_types_dir(dir.path()).expect("three declarations");
         assert_eq!(loaded.iter().map(|(_, it)| it["type"].as_str().unwrap_or_default()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    fn write(dir: &Path, name: &str, text: &str) {
+        let file = dir.join(name);
+        std::fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
+        std::fs::write(file, text).expect("a file");
+    }
+
+    #[test]
+    fn event_files_are_checked_beside_the_types() {
+        let dir = tempfile::tempdir().expect("a directory");
+        write(dir.path(), "order.yaml", "type: order\nlifecycle: created -> paid\n");
+        write(dir.path(), "events/shipment.yaml", "type: shipment.left\nschema: { type: object, required: [id] }\nexample: { id: 7 }\n");
+        assert_eq!(check_dir(dir.path()), Vec::<String>::new());
+        assert_eq!(load_events_dir(dir.path()).expect("one").len(), 1);
+        write(dir.path(), "events/bad.yaml", "type: order.shipped\n");
+        write(dir.path(), "events/worse.yaml", "type: shipment.lost\nexampel: {}\nschema: { type: nothing }\n");
+        let found = check_dir(dir.path()).join("\n").replace(&dir.path().display().to_string(), "DIR");
+        expect![[r#"
+            DIR/events/worse.yaml: /exampel: there is no `exampel` here; did you mean `example`?
+            DIR/events/bad.yaml: /type: events named `order.…` are made by the type `order`; take another name"#]]
+        .assert_eq(&found);
+    }
+
+    #[test]
+    fn what_a_new_directory_takes_away_is_said() {
+        let (old, new) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        write(old.path(), "order.yaml", "type: order\nlifecycle: created -> paid -> shipped\n");
+        write(old.path(), "parcel.yaml", "type: parcel\nlifecycle: packed -> sent\n");
+        write(new.path(), "order.yaml", "type: order\nlifecycle: created -> shipped\n");
+        let found = narrowings(&[new.path().to_path_buf()], old.path()).expect("they load").join("\n");
+        let found = found.replace(&new.path().display().to_string(), "NEW").replace(&old.path().display().to_string(), "OLD");
+        expect![[r#"
+            NEW/order.yaml: /lifecycle/statuses/paid: the status `paid` is gone
+            OLD/parcel.yaml: no file declares the type `parcel` any more"#]]
+        .assert_eq(&found);
+        assert_eq!(narrowings(&[old.path().to_path_buf()], old.path()), Ok(Vec::new()));
     }
 
     #[test]

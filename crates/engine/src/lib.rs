@@ -10,8 +10,10 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod catalogue;
 pub mod delivery_state;
 pub mod event_filter;
+pub mod evolve;
 pub mod expr;
 pub mod idempotency;
 pub mod json;

@@ -76,6 +76,30 @@ pub(crate) fn load(source: &Value) -> Result<CompiledType, Vec<TypeProblem>> {
     }
 }
 
+/// What a declaration of an event type says: its type, description, schema and example.
+type EventParts = (EventType, Option<String>, Option<Value>, Option<Value>);
+
+/// Reads the declaration of an event type; schema and example are not looked into.
+pub(crate) fn read_event(source: &Value) -> Result<EventParts, Vec<TypeProblem>> {
+    let problems = Problems::default();
+    let read = event_parts(source, &problems);
+    match read {
+        Some(parts) if problems.is_empty() => Ok(parts),
+        _ => Err(problems.or("", "this is not a declaration of an event type")),
+    }
+}
+
+fn event_parts(source: &Value, problems: &Problems) -> Option<EventParts> {
+    let top = Reader::new(source, problems).members(&["type", "description", "schema", "example"])?;
+    let event_type = top.required("type", "the event type, such as `order.shipped`").and_then(|it| it.name::<EventType>());
+    let description = top.optional("description").and_then(|it| it.text());
+    if description.as_ref().is_some_and(|it| it.len() > limits::DESCRIPTION_BYTES_MAX) {
+        problems.add("/description", format!("a description has at most {} bytes", limits::DESCRIPTION_BYTES_MAX));
+    }
+    let value = |name| top.optional(name).map(|it: Reader<'_>| it.value().clone());
+    Some((event_type?, description, value("schema"), value("example")))
+}
+
 /// What is wrong with these types beside each other: too many, a name twice,
 /// a path that is another's or its beginning. The pointer is the type's name
 /// and the member: `/payment/path`.

@@ -69,6 +69,8 @@ pub const CHOSEN_ID_BYTES_MAX: usize = 128;
 pub const TENANT_ID_BYTES_MAX: usize = 63;
 /// An `Idempotency-Key` header, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Event types that files of their own declare.
+pub const EVENT_FILES_MAX: usize = 1_000;
 /// Operations of one batch.
 pub const BATCH_OPERATIONS_MAX: usize = 100;
 /// `source_version` of a mirrored resource: what every database and index holds exactly.

@@ -94,6 +94,7 @@ pub enum Op {
     EventPublish,
     EventFeed,
     EventGet,
+    EventTypeList,
     SubscriptionCreate,
     SubscriptionList,
     SubscriptionGet,
@@ -182,6 +183,8 @@ pub const ROUTES: &[Route] = &[
     route(Get,    "/v1/events",                      EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "min_position", "subject", "types", "wait"]), Feed, Op::EventFeed),
     route(Post,   "/v1/events",                      EventsPublish,      Tenant,      DRY,  Object,  Op::EventPublish),
     route(Get,    "/v1/events/{id}",                 EventsRead,         TenantOrAll, Params::Only(&["min_position"]), Object,  Op::EventGet),
+
+    route(Get,    "/v1/event-types",                 EventsRead,         TenantOrAll, PAGE, List,    Op::EventTypeList),
 
     route(Get,    "/v1/subscriptions",               SubscriptionsRead,  TenantOrAll, PAGE, List,    Op::SubscriptionList),
     route(Post,   "/v1/subscriptions",               SubscriptionsWrite, TenantOrAll, NONE, Object,  Op::SubscriptionCreate),

@@ -3,7 +3,11 @@
 //! No status codes and no public sentences here; those are `wire`'s.
 
 use bytes::Bytes;
-use ringback_engine::{lifecycle::Refusal, list::ListProblem, type_check::TypeProblem};
+use ringback_engine::{
+    lifecycle::{Refusal, Violation},
+    list::ListProblem,
+    type_check::TypeProblem,
+};
 use ringback_filter::FilterError;
 use ringback_model::{EventId, EventType, ResourceId, SubscriptionId, TypeName, key, subscription::State};
 use ringback_ports::{
@@ -102,6 +106,18 @@ pub enum Error {
     TypeInUse {
         name: TypeName,
         count: u64,
+    },
+    /// A new declaration takes away what stored resources use.
+    SchemaIncompatible {
+        name: TypeName,
+        count: u64,
+        why: String,
+    },
+    /// A published event that breaks the schema that is declared for its type; `index` in an array of them.
+    EventInvalid {
+        index: Option<usize>,
+        event_type: EventType,
+        violations: Vec<Violation>,
     },
     List(ListProblem),
     /// A filter on events; `pointer` when it stands in a body, not in the query.

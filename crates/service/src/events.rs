@@ -98,7 +98,7 @@ impl Service {
     /// Publishes events: all of them, adjacent in the log, or none.
     ///
     /// # Errors
-    /// `TypeOwned`, `EventKeyTaken`, `Forbidden` (an operator's audience).
+    /// `TypeOwned`, `EventKeyTaken`, `EventInvalid`, `Forbidden` (an operator's audience).
     pub async fn publish(&self, ctx: &Ctx, events: Vec<NewEvent>, write: Write<Published>) -> Result<Outcome<Published>, Error> {
         self.may_publish(ctx, &events)?;
         self.write(ctx, write, || self.decide_publish(ctx, &events, &ALONE)).await
@@ -115,7 +115,7 @@ impl Service {
                 ctx.require(Authority::Operator, || "publish events for operators alone".into())?;
             }
         }
-        Ok(())
+        self.judge_events(events)
     }
 
     pub(crate) async fn decide_publish(&self, ctx: &Ctx, events: &[NewEvent], ahead: &Ahead) -> Result<Decision<Published>, Error> {
@@ -303,31 +303,6 @@ impl Service {
                 return Ok((found, scanned));
             }
         }
-    }
-
-    /// Whether anything that this authority may see declares or has published this event type.
-    pub(crate) async fn event_type_known(&self, scope: &Scope, authority: Authority, event_type: &EventType) -> Result<bool, Error> {
-        if self.declared_event_types(authority).contains(event_type) {
-            return Ok(true);
-        }
-        if self.types().by_name(event_type.first_segment()).is_some_and(|it| !authority.covers(it.compiled.decl.access.read)) {
-            return Ok(false);
-        }
-        Ok(self.inner.store.event_type_seen(scope, event_type).await?)
-    }
-
-    /// All event types that the served types make, in order of type; those that this authority may see.
-    pub(crate) fn declared_event_types(&self, authority: Authority) -> Vec<EventType> {
-        let mut all = Vec::new();
-        for served in self.types().list() {
-            let decl = &served.compiled.decl;
-            if !authority.covers(decl.access.read) {
-                continue;
-            }
-            all.extend([&decl.events.created, &decl.events.updated, &decl.events.deleted].map(Clone::clone));
-            all.extend(decl.lifecycle.transitions.iter().map(|it| it.event.clone()));
-        }
-        all
     }
 }
 

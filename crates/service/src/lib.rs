@@ -9,6 +9,7 @@
 mod advice;
 mod batch;
 mod caller;
+mod catalogue;
 mod deliveries;
 mod dispatcher;
 mod error;
@@ -37,6 +38,7 @@ mod waker;
 pub use advice::{AdviceView, Endpoint, Shown};
 pub use batch::{BatchWritten, Made, Operation};
 pub use caller::{Caller, Ctx};
+pub use catalogue::EventTypeView;
 pub use deliveries::{DeliveryQuery, DeliveryView};
 pub use error::{Error, Needs, WhyNot};
 pub use events::{FeedPage, FeedQuery, NewEvent, Published, PublishedEvent};
@@ -49,12 +51,16 @@ pub use mirror::{Before, Said};
 pub use page::Page;
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
 pub use ringback_engine::{advice::Figures, rate::Standing};
-pub use ringback_engine::{idempotency as idempotency_key, json, lifecycle, list, position, type_check, types::CompiledType};
+pub use ringback_engine::{
+    catalogue::{CompiledEvent, Entry},
+    idempotency as idempotency_key, json, lifecycle, list, position, type_check,
+    types::CompiledType,
+};
 pub use ringback_filter::FilterError;
 pub use status::{StatusQuery, StatusView};
 pub use subscriptions::{Health, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten};
 pub use tenants::TenantWritten;
-pub use types::{ServedType, TypeWritten, Types};
+pub use types::{Declared, FileType, ServedType, TypeWritten, Types};
 
 use registry::Registry;
 use ringback_engine::{advice::Watcher, rate::Bucket, stays::Stays, tokens::DeliveryCipher};
@@ -114,6 +120,9 @@ pub enum StartError {
     /// Types that do not fit together.
     #[error("the types do not fit together: {0}")]
     Types(String),
+    /// A file has taken away what stored resources use: says which file, what, how many, and what to do.
+    #[error("{0}")]
+    TypesChanged(String),
     /// The store.
     #[error("the store did not answer")]
     Store(#[from] StoreError),
@@ -139,6 +148,8 @@ pub(crate) struct Inner {
     pub(crate) epoch: Epoch,
     pub(crate) secrets: Secrets,
     pub(crate) registry: RwLock<Registry>,
+    /// Event types that files declare; they change with a restart.
+    pub(crate) events_declared: types::DeclaredEvents,
     pub(crate) locks: locks::Locks,
     /// Held for reading while a resource is written, for writing while a type is.
     pub(crate) types_gate: tokio::sync::RwLock<()>,
@@ -174,6 +185,16 @@ impl Service {
     /// # Errors
     /// When the store does not answer, or was sealed with another key file.
     pub async fn start(deps: Deps, config: Config, file_types: Vec<CompiledType>) -> Result<Self, StartError> {
+        let named = |compiled: CompiledType| FileType { file: format!("the type `{}`", compiled.decl.name), compiled };
+        let types = file_types.into_iter().map(named).collect();
+        Self::start_with(deps, config, Declared { types, events: Vec::new() }).await
+    }
+
+    /// As `start`, with all that files declare.
+    ///
+    /// # Errors
+    /// As `start`; `TypesChanged` when stored resources use what a file has taken away, or their type's file is gone.
+    pub async fn start_with(deps: Deps, config: Config, declared: Declared) -> Result<Self, StartError> {
         let Deps { store, sender, clock, entropy, seal } = deps;
         let now = clock.now();
         let tenants = match store.tenants().await? {
@@ -200,7 +221,8 @@ impl Service {
             position: position::PositionKey::new(array(secret("position-key", 32).await?)?),
             delivery: DeliveryCipher::new(array(secret("delivery-key", 16).await?)?),
         };
-        let types = types::assemble(file_types, store.types().await?)?;
+        let types = types::at_start(&*store, declared.types, now).await?;
+        let events_declared = types.beside(declared.events)?;
         for served in types.list() {
             store.declare_indexes(&served.compiled.decl.name, &served.compiled.decl.indexes).await?;
         }
@@ -239,6 +261,7 @@ impl Service {
                 epoch,
                 secrets,
                 registry: RwLock::new(registry),
+                events_declared,
                 locks: locks::Locks::default(),
                 types_gate: tokio::sync::RwLock::default(),
                 running: Arc::default(),

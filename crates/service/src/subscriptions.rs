@@ -4,9 +4,9 @@
 //! revision: what was matched before keeps its own, bytes included.
 
 use crate::{Ctx, Error, Outcome, Service, Write, dispatcher, idempotency::Decision, page::Page, resources::IfMatch};
-use ringback_engine::{lifecycle, suggest, window::HealthState};
+use ringback_engine::{lifecycle, window::HealthState};
 use ringback_model::{
-    EventType, ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
+    ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
     event::{PayloadForm, Place, Scope},
     ids,
     key::Authority,
@@ -286,8 +286,7 @@ impl Service {
         for (at, pattern) in types.iter().enumerate() {
             let TypePattern::Exact(name) = pattern else { continue };
             if !self.event_type_known(scope, authority, name).await? {
-                let known = self.declared_event_types(authority);
-                let suggestion = suggest::did_you_mean(name.as_str(), known.iter().map(EventType::as_str)).map(str::to_owned);
+                let suggestion = self.event_type_meant(scope, authority, name).await?;
                 return Err(Error::UnknownEventType { pointer: format!("/types/{at}"), name: name.to_string(), suggestion });
             }
         }

@@ -1,14 +1,20 @@
 //! The types that are served: those of the files, and those that were put.
 
 use crate::{Ctx, Error, Outcome, Service, StartError, Write, idempotency::Decision, page::Page, resources::IfMatch};
-use ringback_engine::{type_check, types::CompiledType};
+use ringback_engine::{
+    catalogue::{self, CompiledEvent},
+    evolve::{self, Tally},
+    type_check,
+    types::CompiledType,
+};
 use ringback_model::{
-    TenantId, Timestamp, TypeName,
+    EventType, TenantId, Timestamp, TypeName,
     key::Authority,
     limits,
     subscription::{State, Subscription},
+    type_decl::TypeDecl,
 };
-use ringback_ports::store::{AuditEntry, Change, ChangeSet, Expected, StoredType};
+use ringback_ports::store::{AuditEntry, Change, ChangeSet, Expected, Store, StoreError, StoredType};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,9 +25,9 @@ pub struct ServedType {
     pub compiled: CompiledType,
     /// Whether a file declares it: then it is read-only over HTTP.
     pub from_file: bool,
-    /// Raised by every change; the ETag. 1 for files.
+    /// Raised by every change; the ETag.
     pub version: u64,
-    /// When it was last put; the start for files.
+    /// When it was last put, or its file last changed.
     pub updated_at: Timestamp,
 }
 
@@ -52,6 +58,16 @@ impl Types {
         self.0.values().cloned().collect()
     }
 
+    /// The event types that files declare, if they fit beside these types.
+    pub(crate) fn beside(&self, events: Vec<CompiledEvent>) -> Result<DeclaredEvents, StartError> {
+        let names: Vec<&str> = self.0.keys().map(TypeName::as_str).collect();
+        let problems = catalogue::check_all(&events.iter().collect::<Vec<_>>(), &names);
+        match problems.first() {
+            None => Ok(events.into_iter().map(|it| (it.event_type.clone(), it)).collect()),
+            Some(first) => Err(StartError::Types(format!("{}: {}", first.pointer, first.reason))),
+        }
+    }
+
     fn without(&self, name: &TypeName) -> Self {
         let mut all = (*self.0).clone();
         all.remove(name);
@@ -59,10 +75,43 @@ impl Types {
     }
 }
 
-/// Joins the types of files with those that were put. A file wins over what was put under its name.
-pub(crate) fn assemble(files: Vec<CompiledType>, stored: Vec<StoredType>) -> Result<Types, StartError> {
+/// A type that a file declares.
+#[derive(Debug)]
+pub struct FileType {
+    /// The file's name, for whoever has to change it.
+    pub file: String,
+    /// What it declares.
+    pub compiled: CompiledType,
+}
+
+/// What files declare.
+#[derive(Debug, Default)]
+pub struct Declared {
+    /// Types.
+    pub types: Vec<FileType>,
+    /// Event types that are published.
+    pub events: Vec<CompiledEvent>,
+}
+
+/// The event types that files declare, by name.
+pub(crate) type DeclaredEvents = BTreeMap<EventType, CompiledEvent>;
+
+/// Joins the types of files with those that were put, and keeps what files declare now, so that the next
+/// start can see what has changed. A file wins over what was put under its name.
+///
+/// # Errors
+/// `TypesChanged` when stored resources use what a file has taken away, or their type's file is gone.
+pub(crate) async fn at_start(store: &dyn Store, files: Vec<FileType>, now: Timestamp) -> Result<Types, StartError> {
+    let stored = store.types().await?;
     let mut all = BTreeMap::new();
-    for it in stored {
+    for it in &stored {
+        if files.iter().any(|file| file.compiled.decl.name == it.name) {
+            continue;
+        }
+        if it.from_file {
+            gone_with_its_file(store, it, now).await?;
+            continue;
+        }
         let compiled = compile(&it.source).map_err(|why| {
             StartError::Types(format!(
                 "the stored type `{}` no longer loads: {}",
@@ -71,11 +120,13 @@ pub(crate) fn assemble(files: Vec<CompiledType>, stored: Vec<StoredType>) -> Res
             ))
         })?;
         let served = ServedType { compiled, from_file: false, version: it.version, updated_at: it.updated_at };
-        all.insert(it.name, Arc::new(served));
+        all.insert(it.name.clone(), Arc::new(served));
     }
-    for compiled in files {
+    for FileType { file, compiled } in files {
         let name = compiled.decl.name.clone();
-        all.insert(name, Arc::new(ServedType { compiled, from_file: true, version: 1, updated_at: Timestamp::from_secs(0) }));
+        let before = stored.iter().find(|it| it.name == name);
+        let kept = keep_file(store, &file, &compiled, before, now).await?;
+        all.insert(name, Arc::new(ServedType { compiled, from_file: true, version: kept.version, updated_at: kept.updated_at }));
     }
     let decls: Vec<_> = all.values().map(|it| &it.compiled.decl).collect();
     let problems = type_check::check_all(&decls);
@@ -83,6 +134,98 @@ pub(crate) fn assemble(files: Vec<CompiledType>, stored: Vec<StoredType>) -> Res
         return Err(StartError::Types(format!("{}: {}", first.pointer, first.reason)));
     }
     Ok(Types(Arc::new(all)))
+}
+
+/// A type whose file is not there any more: nothing is left of it but its events, or the server does not start.
+async fn gone_with_its_file(store: &dyn Store, before: &StoredType, now: Timestamp) -> Result<(), StartError> {
+    let name = &before.name;
+    let count = store.resource_count(name).await?;
+    if count > 0 {
+        return Err(StartError::TypesChanged(format!(
+            "no file declares the type `{name}` any more, and {} of it {} stored. Put its file back (`ringback types check` says whether it fits), or delete these resources first",
+            resources(count),
+            if count == 1 { "is" } else { "are" },
+        )));
+    }
+    let mut set = ChangeSet::new(TenantId::default_tenant(), now);
+    set.changes.push(Change::TypeDelete { name: name.clone(), expected: Expected::Version(before.version) });
+    set.audit = Some(AuditEntry { actor: None, action: "type.delete", object: name.to_string() });
+    keep(store, set, name).await;
+    if let Err(why) = store.declare_indexes(name, &[]).await {
+        tracing::warn!(type_name = %name, "the indexes of {name}, which nobody declares any more, are still there: {why}");
+    }
+    Ok(())
+}
+
+/// Keeps what a file declares now; `before` is what was declared under its name.
+async fn keep_file(
+    store: &dyn Store,
+    file: &str,
+    compiled: &CompiledType,
+    before: Option<&StoredType>,
+    now: Timestamp,
+) -> Result<StoredType, StartError> {
+    let (name, source) = (&compiled.decl.name, &compiled.decl.source);
+    if let Some(same) = before.filter(|it| it.from_file && it.source == *source) {
+        return Ok(same.clone());
+    }
+    if let Some(before) = before.filter(|it| it.source != *source) {
+        let old = compile(&before.source).ok();
+        if let Some((_, why)) = stranded(store, old.as_ref().map(|it| &it.decl), compiled).await? {
+            return Err(StartError::TypesChanged(format!(
+                "{file}: the declaration of `{name}` has changed, and what is stored doesn't fit it: {why}. Keep the old meaning, change those resources first, or declare a new type; `ringback types check --against` shows what a change takes away"
+            )));
+        }
+    }
+    let version = before.map_or(0, |it| it.version) + 1;
+    let stored = StoredType { name: name.clone(), source: source.clone(), version, updated_at: now, from_file: true };
+    let mut set = ChangeSet::new(TenantId::default_tenant(), now);
+    let expected = before.map_or(Expected::Absent, |it| Expected::Version(it.version));
+    set.changes.push(Change::Type { stored: Box::new(stored.clone()), expected });
+    set.audit = Some(AuditEntry { actor: None, action: "type.file", object: name.to_string() });
+    keep(store, set, name).await;
+    Ok(stored)
+}
+
+/// Without room on the disk the server starts all the same; the next start then compares with an older declaration.
+async fn keep(store: &dyn Store, set: ChangeSet, name: &TypeName) {
+    if let Err(why) = store.commit(set).await {
+        tracing::warn!(type_name = %name, "what is declared of {name} was not kept, the next start tries again: {why}");
+    }
+}
+
+/// Rows that are in memory at once while they are judged.
+const ROWS_AT_ONCE: usize = 500;
+
+/// Why resources that are stored could not go on under a new declaration, with their number; `None` when they
+/// all can. Rows are looked at only when the two declarations alone don't say that nothing was taken away;
+/// without an old one they always are.
+async fn stranded(store: &dyn Store, old: Option<&TypeDecl>, new: &CompiledType) -> Result<Option<(u64, String)>, StoreError> {
+    let name = &new.decl.name;
+    if let Some(old) = old {
+        if evolve::narrowings(old, &new.decl).is_empty() {
+            return Ok(None);
+        }
+        if let Some(why) = evolve::uproots(old, &new.decl) {
+            let count = store.resource_count(name).await?;
+            return Ok((count > 0).then(|| (count, format!("{why}; {} of it {} stored", resources(count), if count == 1 { "is" } else { "are" }))));
+        }
+    }
+    let mut tally = Tally::default();
+    let mut after = None;
+    loop {
+        let page = store.resources_of_type(name, after, ROWS_AT_ONCE).await?;
+        let Some(last) = page.last().map(|it| &it.resource) else { break };
+        after = Some((last.tenant.clone(), last.created_at, last.id.clone()));
+        for row in &page {
+            tally.add(evolve::misfits(new, &row.resource, row.timer.as_ref().map(|it| &it.transition)));
+        }
+    }
+    Ok((tally.rows() > 0).then(|| (tally.rows(), format!("{} would break it: {}", resources(tally.rows()), tally.reasons()))))
+}
+
+fn resources(count: u64) -> String {
+    if count == 1 { "1 resource".into() } else { format!("{count} resources") }
 }
 
 fn compile(source: &Value) -> Result<CompiledType, Vec<type_check::TypeProblem>> {
@@ -122,8 +265,7 @@ impl Service {
     /// Makes or replaces a type.
     ///
     /// # Errors
-    /// `ManagedByFile`, `TypeProblems`, `Conflict` (with other types), `TypeInUse` (a new path
-    /// or lifecycle would strand resources), preconditions.
+    /// `ManagedByFile`, `TypeProblems`, `SchemaIncompatible` (stored resources use what it takes away), preconditions.
     pub async fn put_type(
         &self,
         ctx: &Ctx,
@@ -163,8 +305,10 @@ impl Service {
                 detail: format!("The path names `{name}`, the body `{}`. Send them alike.", compiled.decl.name),
             });
         }
-        if let Some(before) = &before {
-            self.refuse_stranding(&before.compiled, &compiled).await?;
+        if let Some(before) = &before
+            && let Some((count, why)) = stranded(&*self.inner.store, Some(&before.compiled.decl), &compiled).await?
+        {
+            return Err(Error::SchemaIncompatible { name, count, why });
         }
         let (version, expected) = match &before {
             Some(it) => (it.version + 1, Expected::Version(it.version)),
@@ -178,12 +322,18 @@ impl Service {
             Types(Arc::new(all))
         };
         let others: Vec<_> = types.0.values().map(|it| &it.compiled.decl).collect();
-        let problems = type_check::check_all(&others);
+        let mut problems = type_check::check_all(&others);
+        if self.inner.events_declared.keys().any(|it| it.first_segment() == name.as_str()) {
+            problems.push(type_check::TypeProblem {
+                pointer: "/type".into(),
+                reason: format!("a file declares events named `{name}.…` that are published; take another name"),
+            });
+        }
         if !problems.is_empty() {
             return Err(Error::TypeProblems(problems));
         }
         let written = TypeWritten { served: Some(Arc::clone(&served)), created: before.is_none() };
-        let stored = StoredType { name: name.clone(), source, version, updated_at: now };
+        let stored = StoredType { name: name.clone(), source, version, updated_at: now, from_file: false };
         let outcome = self
             .write(ctx, write, || async {
                 let mut set = ChangeSet::new(TenantId::default_tenant(), now);
@@ -214,20 +364,6 @@ impl Service {
         for no in all {
             self.inner.dispatcher.refresh(no).await;
         }
-    }
-
-    /// A change that takes away what stored resources may be using is refused.
-    async fn refuse_stranding(&self, before: &CompiledType, after: &CompiledType) -> Result<(), Error> {
-        let (old, new) = (&before.decl, &after.decl);
-        let lost = old.path != new.path || old.lifecycle.statuses.iter().any(|it| new.status(&it.name).is_none());
-        if lost || old.schema != new.schema {
-            let count = self.inner.store.resource_count(&old.name).await?;
-            let narrowed = lost || !widens(&old.schema, &new.schema);
-            if count > 0 && narrowed {
-                return Err(Error::TypeInUse { name: old.name.clone(), count });
-            }
-        }
-        Ok(())
     }
 
     /// Removes a type that was put, once no resource uses it.
@@ -281,20 +417,4 @@ impl Service {
         self.registry_mut().types = types;
         Ok(outcome)
     }
-}
-
-/// Whether every property of the old schema stands unchanged in the new one, and nothing new is required.
-fn widens(old: &Value, new: &Value) -> bool {
-    let properties = |it: &Value| it.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    let required = |it: &Value| it.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
-    let strip = |it: &Value| {
-        let mut rest = it.as_object().cloned().unwrap_or_default();
-        rest.remove("properties");
-        rest.remove("required");
-        rest
-    };
-    let (had, has) = (properties(old), properties(new));
-    had.iter().all(|(name, schema)| has.get(name) == Some(schema))
-        && required(new).iter().all(|it| required(old).contains(it))
-        && strip(old) == strip(new)
 }

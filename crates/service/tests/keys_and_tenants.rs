@@ -308,7 +308,7 @@ fn types_of_files_are_read_only_and_others_take_part_in_the_whole() {
     let wider = json!({ "type": "parcel", "lifecycle": "sent -> arrived | lost" });
     assert_eq!(put(&world, wider, IfMatch::Versions(vec![1])).unwrap().served.unwrap().version, 2);
     let moved = put(&world, json!({ "type": "parcel", "path": "/parcels", "lifecycle": "sent -> arrived | lost" }), IfMatch::None);
-    assert!(matches!(moved, Err(Error::TypeInUse { count: 1, .. })));
+    assert!(matches!(moved, Err(Error::SchemaIncompatible { count: 1, .. })));
     let parcel = "parcel".parse().unwrap();
     let deleted = world.run(world.service.delete_type(&world.server_ctx(), &parcel, IfMatch::None, Write::plain()));
     assert!(matches!(deleted, Err(Error::TypeInUse { count: 1, .. })));

@@ -484,7 +484,7 @@ fn a_type_does_not_go_while_a_resource_of_it_comes() {
     world.faulty.hold_commits(false);
     world.run(create).unwrap().unwrap();
     assert!(matches!(world.run(delete).unwrap(), Err(Error::TypeInUse { count: 1, .. })));
-    assert!(matches!(world.run(narrow).unwrap(), Err(Error::TypeInUse { count: 1, .. })));
+    assert!(matches!(world.run(narrow).unwrap(), Err(Error::SchemaIncompatible { count: 1, .. })));
     assert_eq!(world.step("parcel", "1", "arrived").unwrap().version, 2);
 }
 

@@ -22,7 +22,7 @@ use ringback_model::{
     EventId, EventType, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, ExceptionState},
     event::{Event, Place, Scope},
-    key::Key,
+    key::{Authority, Key},
     resource::Version,
     subscription::{Order, State, Subscription},
     tenant::Tenant,
@@ -32,7 +32,7 @@ use ringback_ports::{
     fake::{ManualClock, MemoryStore},
     store::{
         Answers, AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log,
-        NewAnswer, ReaderAccount, ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice,
+        NewAnswer, ReaderAccount, ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement, Slice,
         StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
@@ -561,6 +561,16 @@ impl Log for Disk {
     async fn event_type_seen(&self, scope: &Scope, event_type: &EventType) -> Result<bool, StoreError> {
         self.reading().await?.event_type_seen(scope, event_type).await
     }
+
+    async fn event_types_seen(
+        &self,
+        scope: &Scope,
+        authority: Authority,
+        after: Option<&EventType>,
+        limit: usize,
+    ) -> Result<Vec<SeenType>, StoreError> {
+        self.reading().await?.event_types_seen(scope, authority, after, limit).await
+    }
 }
 
 #[async_trait]
@@ -595,6 +605,15 @@ impl Resources for Disk {
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
         self.reading().await?.resource_count(type_name).await
+    }
+
+    async fn resources_of_type(
+        &self,
+        type_name: &TypeName,
+        after: Option<(TenantId, Timestamp, ResourceId)>,
+        limit: usize,
+    ) -> Result<Vec<ResourceRow>, StoreError> {
+        self.reading().await?.resources_of_type(type_name, after, limit).await
     }
 
     async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError> {

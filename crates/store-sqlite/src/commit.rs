@@ -10,8 +10,8 @@
 
 use crate::{fault::Fault, known::Tx, resources, sql, subscriptions, tenants};
 use ringback_model::{
-    EventId, KeyId, ResourceId, SubscriptionId, TenantId, Timestamp, TypeName, event::Event, limits::EVENTS_PER_CHANGE_SET_MAX,
-    resource::Version,
+    EventId, KeyId, ResourceId, SubscriptionId, TenantId, Timestamp, TypeName, event::Event, key::Authority,
+    limits::EVENTS_PER_CHANGE_SET_MAX, resource::Version,
 };
 use ringback_ports::store::{Change, ChangeSet, CommitError, Committed, Expected, NewAnswer, Refused, StoreError};
 use rusqlite::{OptionalExtension, params};
@@ -183,10 +183,14 @@ fn write_events(tx: &mut Tx<'_>, tenant: &TenantId, at: Timestamp, events: &[Arc
                 of.map(|it| it.deleted),
                 &*event.bytes,
             ])?;
-        if tx.note_type(no, &event.event_type) {
+        let open = event.audience == Authority::Tenant;
+        if tx.note_type(no, &event.event_type, committed_at, open) {
             tx.conn
-                .prepare_cached("INSERT INTO event_types (type, tenant) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                .execute(params![event.event_type.as_str(), no])?;
+                .prepare_cached(
+                    "INSERT INTO event_types (type, tenant, last_seen, open) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (type, tenant) DO UPDATE
+                     SET last_seen = max(last_seen, excluded.last_seen), open = max(open, excluded.open)",
+                )?
+                .execute(params![event.event_type.as_str(), no, committed_at.as_micros(), open])?;
         }
     }
     tx.count(tenant, no, committed_at, events);

@@ -9,12 +9,9 @@ use ringback_model::{
     event::{Event, Seq, Sequence},
 };
 use rusqlite::Connection;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// Pairs of (type, tenant) that need not be written again; when there are more, we start over.
+/// Pairs of (type, tenant) of which we know what is written; when there are more, we start over.
 const TYPES_MAX: usize = 10_000;
 
 /// As of the last transaction.
@@ -23,8 +20,18 @@ pub(crate) struct Known {
     seq: Seq,
     committed_at: Option<Timestamp>,
     tenants: BTreeMap<TenantId, Numbered>,
-    types: BTreeSet<(i64, EventType)>,
+    types: BTreeMap<(i64, EventType), Noted>,
 }
+
+/// What is written of an event type of one tenant.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    last_seen: Timestamp,
+    open: bool,
+}
+
+/// How far behind `last_seen` may be: each event would write the row else.
+const LAST_SEEN_BEHIND: Duration = Duration::from_secs(60);
 
 /// What stores keep of a tenant beside its id.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +47,7 @@ pub(crate) struct Staged {
     pub(crate) events: Vec<Arc<Event>>,
     committed_at: Option<Timestamp>,
     tenants: BTreeMap<TenantId, Numbered>,
-    types: BTreeSet<(i64, EventType)>,
+    types: BTreeMap<(i64, EventType), Noted>,
 }
 
 /// A transaction that is being written.
@@ -122,10 +129,16 @@ impl<'a> Tx<'a> {
         Ok(no)
     }
 
-    /// Whether this pair is new since we last looked; it may be in the table all the same.
-    pub(crate) fn note_type(&mut self, no: i64, event_type: &EventType) -> bool {
+    /// Whether an event of this type that is stored at `at` says more than what we know to be written;
+    /// it may be in the table all the same. `open`: whether tenants may see it.
+    pub(crate) fn note_type(&mut self, no: i64, event_type: &EventType, at: Timestamp, open: bool) -> bool {
         let pair = (no, event_type.clone());
-        !self.known.types.contains(&pair) && self.staged.types.insert(pair)
+        let before = self.staged.types.get(&pair).or_else(|| self.known.types.get(&pair)).copied();
+        if before.is_some_and(|it| it.open >= open && at.since(it.last_seen) < LAST_SEEN_BEHIND) {
+            return false;
+        }
+        self.staged.types.insert(pair, Noted { last_seen: at, open: open || before.is_some_and(|it| it.open) });
+        true
     }
 
     /// Counts events that were written: of one tenant, with the places after the last ones.

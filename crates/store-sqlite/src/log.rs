@@ -17,7 +17,7 @@ use ringback_model::{
     key::Authority,
     resource::Version,
 };
-use ringback_ports::store::{Bounds, Change, ChangeSet, CommitError, Committed, Listener, Log, Slice, StoreError};
+use ringback_ports::store::{Bounds, Change, ChangeSet, CommitError, Committed, Listener, Log, SeenType, Slice, StoreError};
 use rusqlite::{Params, Row, params};
 use std::sync::{Arc, PoisonError};
 
@@ -34,6 +34,9 @@ macro_rules! events {
 
 pub(crate) use events;
 
+/// In order of type, so that the primary key is walked and nothing is sorted.
+pub(crate) const SEEN: &str = "SELECT type, max(last_seen) FROM event_types WHERE type > ?1 AND (?2 IS NULL OR tenant = ?2)
+    AND (open OR NOT ?3) GROUP BY type ORDER BY type LIMIT ?4";
 pub(crate) const EVENTS_AFTER_ALL: &str = events!("WHERE seq > ?1 AND ?2 IS NULL ORDER BY seq");
 pub(crate) const EVENTS_AFTER_TENANT: &str = events!("WHERE sequence > ?1 AND tenant = ?2 ORDER BY sequence");
 /// Sorted by row id out of the index alone, then looked up one by one: no row is read only to be sorted.
@@ -138,6 +141,32 @@ impl Log for SqliteStore {
                     Numbered::Nobody => return Ok(false),
                 };
                 Ok(it.conn.prepare_cached(sql)?.exists(params![event_type.as_str(), no])?)
+            })
+            .await
+    }
+
+    async fn event_types_seen(
+        &self,
+        scope: &Scope,
+        authority: Authority,
+        after: Option<&EventType>,
+        limit: usize,
+    ) -> Result<Vec<SeenType>, StoreError> {
+        let scope = scope.clone();
+        let after = after.map_or_else(String::new, ToString::to_string);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let open = authority == Authority::Tenant;
+        self.readers
+            .read(move |it| {
+                let no = match it.numbered(&scope)? {
+                    Numbered::All => None,
+                    Numbered::Tenant(no) => Some(no),
+                    Numbered::Nobody => return Ok(Vec::new()),
+                };
+                it.all(SEEN, params![after, no, open, limit], |row| {
+                    let mut it = Columns::of("event_types", row);
+                    Ok(SeenType { event_type: it.name()?, last_seen: it.time()? })
+                })
             })
             .await
     }

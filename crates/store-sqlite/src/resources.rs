@@ -32,6 +32,11 @@ pub(crate) const RESOURCE_AT: &str =
 /// How many these are.
 const COLUMN_COUNT: usize = 10;
 pub(crate) const COUNT: &str = "SELECT count(*) FROM resources WHERE type = ?1 AND deleted = 0";
+pub(crate) const OF_TYPE: &str = "SELECT t.id, r.id, r.status, r.version, r.created_at, r.updated_at, r.since, r.deleted, r.timer_due_at,
+        r.timer_transition, r.fields
+    FROM resources r JOIN tenant_nos t ON t.no = r.tenant
+    WHERE r.type = ?1 AND r.deleted = 0 AND (r.tenant, r.created_at, r.id) > (?2, ?3, ?4)
+    ORDER BY r.tenant, r.created_at, r.id LIMIT ?5";
 pub(crate) const DUE: &str = "SELECT t.id, r.type, r.id, r.timer_due_at, r.timer_transition
     FROM resources r JOIN tenant_nos t ON t.no = r.tenant WHERE r.timer_due_at <= ?1
     ORDER BY r.timer_due_at, t.id, r.type, r.id LIMIT ?2";
@@ -108,6 +113,28 @@ impl Resources for SqliteStore {
             .read(move |it| {
                 let count = it.one(COUNT, [type_name.as_str()], |row| Columns::of("resources", row).u64())?;
                 Ok(count.unwrap_or(0))
+            })
+            .await
+    }
+
+    async fn resources_of_type(
+        &self,
+        type_name: &TypeName,
+        after: Option<(TenantId, Timestamp, ResourceId)>,
+        limit: usize,
+    ) -> Result<Vec<ResourceRow>, StoreError> {
+        let type_name = type_name.clone();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.readers
+            .read(move |it| {
+                let (no, at, id) = match &after {
+                    None => (-1, 0, ""),
+                    Some((tenant, at, id)) => (it.tenant_no(tenant)?.unwrap_or(i64::MAX), at.as_micros(), id.as_str()),
+                };
+                it.all(OF_TYPE, params![type_name.as_str(), no, at, id, limit], |row| {
+                    let tenant = Columns::of("resources", row).name()?;
+                    decode_from(row, 1, &tenant, &type_name)
+                })
             })
             .await
     }
@@ -315,7 +342,12 @@ fn declare(tx: &mut Tx<'_>, type_name: &TypeName, indexes: Vec<Vec<String>>) -> 
 }
 
 fn decode(row: &Row<'_>, tenant: &TenantId, type_name: &TypeName) -> Result<ResourceRow, Fault> {
-    let mut it = Columns::of("resources", row);
+    decode_from(row, 0, tenant, type_name)
+}
+
+/// As `decode`, of a row whose columns of `COLUMNS` begin at `first`.
+fn decode_from(row: &Row<'_>, first: usize, tenant: &TenantId, type_name: &TypeName) -> Result<ResourceRow, Fault> {
+    let mut it = Columns::from("resources", row, first);
     let id = it.name()?;
     let status = it.name()?;
     let version = it.u64()?;

@@ -27,6 +27,11 @@ impl<'a> Columns<'a> {
         Self { table, row, next: 0 }
     }
 
+    /// Those from the column at `first`.
+    pub(crate) fn from(table: &'static str, row: &'a Row<'a>, first: usize) -> Self {
+        Self { table, row, next: first }
+    }
+
     /// The next column.
     pub(crate) fn get<T: FromSql>(&mut self) -> Result<T, Fault> {
         let at = self.next;

@@ -64,9 +64,15 @@ impl Control for SqliteStore {
     async fn types(&self) -> Result<Vec<StoredType>, StoreError> {
         self.readers
             .read(|it| {
-                it.all("SELECT name, source, version, updated_at FROM types ORDER BY name", [], |row| {
+                it.all("SELECT name, source, version, updated_at, from_file FROM types ORDER BY name", [], |row| {
                     let mut it = Columns::of("types", row);
-                    Ok(StoredType { name: it.name()?, source: it.json()?, version: it.u64()?, updated_at: it.time()? })
+                    Ok(StoredType {
+                        name: it.name()?,
+                        source: it.json()?,
+                        version: it.u64()?,
+                        updated_at: it.time()?,
+                        from_file: it.get()?,
+                    })
                 })
             })
             .await
@@ -163,10 +169,11 @@ pub(crate) fn delete_key(tx: &Tx<'_>, id: KeyId) -> Result<(), Fault> {
 pub(crate) fn write_type(tx: &Tx<'_>, it: &StoredType) -> Result<(), Fault> {
     tx.conn
         .prepare_cached(
-            "INSERT INTO types (name, source, version, updated_at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (name) DO UPDATE SET source = excluded.source, version = excluded.version, updated_at = excluded.updated_at",
+            "INSERT INTO types (name, source, version, updated_at, from_file) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (name) DO UPDATE SET source = excluded.source, version = excluded.version,
+                 updated_at = excluded.updated_at, from_file = excluded.from_file",
         )?
-        .execute(params![it.name.as_str(), sql::json(&it.source)?, it.version.cast_signed(), it.updated_at.as_micros()])?;
+        .execute(params![it.name.as_str(), sql::json(&it.source)?, it.version.cast_signed(), it.updated_at.as_micros(), it.from_file])?;
     Ok(())
 }
 

@@ -352,6 +352,7 @@ fn no_statement_of_a_route_reads_a_whole_table() {
         (resources::DUE.to_owned(), "resources_timer"),
         (resources::NEXT.to_owned(), "resources_timer"),
         (resources::COUNT.to_owned(), "resources_list"),
+        (resources::OF_TYPE.to_owned(), "resources_list"),
     ] {
         let plan = plan(&sql);
         assert!(plan.contains(index), "{sql}\n{plan}");

@@ -11,6 +11,7 @@ use crate::{
     sentences::fields,
 };
 use ringback_model::{EventType, Subject, Timestamp, key::Authority, limits, subscription::TypePattern};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// One event of a publish.
@@ -28,6 +29,28 @@ pub struct NewEvent<'a> {
     pub occurred_at: Option<Timestamp>,
     /// Whose authority it takes to see it.
     pub audience: Authority,
+}
+
+/// An event type, as `GET /v1/event-types` lists it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventTypeView {
+    /// Its name.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Who makes such events: `type:payment`, `ringback`, or `publishers`.
+    pub owner: String,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of `data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// A `data` as it might be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<Value>,
+    /// When the last one was stored, to the minute; left out when none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<String>,
 }
 
 const SHAPE: Shape = Shape {

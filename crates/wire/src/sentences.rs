@@ -596,11 +596,12 @@ pub fn query_too_expensive(type_name: &str, missing_index: &[&str]) -> Problem {
 
 /// A new declaration that stored resources do not fit; `why` names one.
 #[must_use]
-pub fn schema_incompatible(type_name: &str, why: &str) -> Problem {
+pub fn schema_incompatible(type_name: &str, count: u64, why: &str) -> Problem {
     Problem::new(
         ErrorCode::SchemaIncompatible,
-        format!("The new declaration of `{type_name}` doesn't fit what is stored: {why}. Keep the old meaning, or declare a new type."),
+        format!("The new declaration of `{type_name}` doesn't fit what is stored: {why}. Keep the old meaning, change those resources first, or declare a new type."),
     )
+    .with("count", count)
 }
 
 /// An address that must not be called; `sentence` is the policy's, for this kind of caller.

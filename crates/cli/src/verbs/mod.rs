@@ -18,7 +18,7 @@ use crate::{
 };
 use clap::Subcommand;
 use serde_json::{Map, Value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that is asked of a server.
 #[derive(Debug, Subcommand)]
@@ -61,10 +61,10 @@ impl Ask {
         .clone()
     }
 
-    /// The files of `types check`, for which no server is needed.
-    pub(crate) fn files_to_check(&self) -> Option<&[PathBuf]> {
+    /// The files of `types check`, and those of before, for which no server is needed.
+    pub(crate) fn files_to_check(&self) -> Option<(&[PathBuf], Option<&Path>)> {
         match self {
-            Self::Types(Noun { verb: types::TypesVerb::Check { files }, .. }) => Some(files),
+            Self::Types(Noun { verb: types::TypesVerb::Check { files, against }, .. }) => Some((files, against.as_deref())),
             _ => None,
         }
     }

@@ -5,12 +5,12 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     output::{self, Column, put, say},
     session::{Session, page_query},
-    types_dir::{check_dir, check_files, load_type_file},
+    types_dir::{check_dir, check_files, load_type_file, narrowings},
 };
 use clap::Subcommand;
 use ringback_client::{Method, path::segment};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const COLUMNS: &[Column<'_>] =
     &[("TYPE", "type"), ("PATH", "path"), ("MANAGED BY", "managed_by"), ("STATUSES", "statuses"), ("TRANSITIONS", "transitions")];
@@ -41,11 +41,15 @@ pub(crate) enum TypesVerb {
     #[command(before_help = "\
 Examples:
   ringback types check order.yaml
-  ringback types check types/")]
+  ringback types check types/
+  ringback types check types/ --against /etc/ringback/types")]
     Check {
         /// Files, or directories of them
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Say also what they take away from these, a file or a directory: what stored resources may use
+        #[arg(long, value_name = "OLD")]
+        against: Option<PathBuf>,
     },
     /// Declare a type, or change its declaration
     #[command(before_help = "Examples:\n  ringback types put order.yaml")]
@@ -62,10 +66,17 @@ Examples:
 }
 
 /// `ringback types check`: reads files, asks nobody.
-pub(crate) fn check(files: &[PathBuf], json: bool) -> Outcome {
+pub(crate) fn check(files: &[PathBuf], against: Option<&Path>, json: bool) -> Outcome {
     let (dirs, plain): (Vec<PathBuf>, Vec<PathBuf>) = files.iter().cloned().partition(|it| it.is_dir());
     let mut problems = check_files(&plain);
     problems.extend(dirs.iter().flat_map(|it| check_dir(it)));
+    if let Some(before) = against {
+        match narrowings(files, before) {
+            Ok(found) => problems.extend(found),
+            // What can't be read of the new ones was said already.
+            Err(errors) => problems.extend(errors.iter().filter(|it| it.file.starts_with(before)).map(ToString::to_string)),
+        }
+    }
     if json {
         put(&json!({ "problems": problems }).to_string())?;
     } else if !problems.is_empty() {
@@ -83,7 +94,7 @@ pub(crate) fn check(files: &[PathBuf], json: bool) -> Outcome {
 pub(crate) async fn run(session: &Session, verb: TypesVerb) -> Outcome {
     let at = |name: &str| format!("/v1/types/{}", segment(name));
     match verb {
-        TypesVerb::Check { files } => check(&files, session.json),
+        TypesVerb::Check { files, against } => check(&files, against.as_deref(), session.json),
         TypesVerb::List { page } => session.list(&session.get(&format!("/v1/types{}", page_query(&page, &[]))).await?, COLUMNS),
         TypesVerb::Show { name } => {
             let answer = session.get(&at(&name)).await?;

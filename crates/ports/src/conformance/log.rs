@@ -7,7 +7,8 @@ use crate::{
 };
 use ringback_model::{
     EventId,
-    event::{Event, Place, Scope},
+    event::{Event, EventDraft, Place, Scope},
+    key::Authority,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -268,5 +269,34 @@ pub async fn a_type_is_seen_in_its_scope_only<S: Store>(store: &Arc<S>) {
         (scope("nobody"), "note.made", false),
     ] {
         assert_eq!(store.event_type_seen(&scope, &event_type(name)).await, Ok(want), "{name} in {scope:?}");
+    }
+}
+
+pub async fn types_that_were_seen_are_listed_by_scope_and_authority<S: Store>(store: &Arc<S>) {
+    let secret = |no: u64, name: &str| EventDraft { event_type: event_type(name), audience: Authority::Operator, ..draft(no) };
+    let open = |no: u64, name: &str| EventDraft { event_type: event_type(name), ..draft(no) };
+    commit(store, publish("acme", [open(1, "b.two"), secret(2, "a.one"), open(3, "b"), secret(4, "c.mixed")])).await;
+    commit(store, publish("beta", [open(5, "b.two"), open(6, "B.two")])).await;
+    let mut last = publish("acme", [open(7, "c.mixed")]);
+    last.at = at(500);
+    commit(store, last).await;
+    let names = async |of: &Scope, authority, after: Option<&str>, limit| {
+        let after = after.map(event_type);
+        let found = store.event_types_seen(of, authority, after.as_ref(), limit).await.unwrap();
+        found.iter().map(|it| it.event_type.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let (acme, beta) = (scope("acme"), scope("beta"));
+    assert_eq!(names(&acme, Authority::Operator, None, 9).await, "a.one b b.two c.mixed");
+    assert_eq!(names(&acme, Authority::Tenant, None, 9).await, "b b.two c.mixed");
+    assert_eq!(names(&beta, Authority::Operator, None, 9).await, "B.two b.two");
+    assert_eq!(names(&Scope::All, Authority::Operator, None, 9).await, "B.two a.one b b.two c.mixed");
+    assert_eq!(names(&acme, Authority::Operator, Some("b"), 1).await, "b.two");
+    assert_eq!(names(&acme, Authority::Tenant, Some("b.two"), 9).await, "c.mixed");
+    assert_eq!(names(&scope("nobody"), Authority::Operator, None, 9).await, "");
+    // Precise to a minute, and never in the future.
+    for (of, name) in [(&acme, "c.mixed"), (&Scope::All, "c.mixed")] {
+        let found = store.event_types_seen(of, Authority::Tenant, None, 9).await.unwrap();
+        let seen = found.iter().find(|it| it.event_type.as_str() == name).unwrap().last_seen;
+        assert!(seen <= at(500) && at(500).since(seen) <= core::time::Duration::from_secs(60), "{seen}");
     }
 }

@@ -198,7 +198,13 @@ pub fn key(n: u128) -> Key {
 /// A stored type.
 #[must_use]
 pub fn stored_type(name: &str, version: u64) -> StoredType {
-    StoredType { name: type_name(name), source: json!({"type": name, "z": 1, "a": [2.5]}), version, updated_at: at(version) }
+    StoredType {
+        name: type_name(name),
+        source: json!({"type": name, "z": 1, "a": [2.5]}),
+        version,
+        updated_at: at(version),
+        from_file: version.is_multiple_of(2),
+    }
 }
 
 /// Subscription number `no` of `acme`, named `s{no}`.

@@ -95,7 +95,8 @@ macro_rules! conformance_suite {
                 an_event_is_found_by_its_key
                 an_event_is_found_by_the_version_it_made
                 the_place_before_a_time_never_goes_back
-                a_type_is_seen_in_its_scope_only;
+                a_type_is_seen_in_its_scope_only
+                types_that_were_seen_are_listed_by_scope_and_authority;
             resources:
                 a_row_reads_back_as_it_was_given
                 numbers_read_back_exactly
@@ -110,6 +111,7 @@ macro_rules! conformance_suite {
                 declared_indexes_change_no_list
                 names_that_look_like_sql_are_only_names
                 counts_are_of_all_tenants_without_deleted_ones
+                rows_of_a_type_come_in_pages_over_all_tenants
                 timers_are_due_in_order
                 a_timer_goes_with_its_row
                 pages_of_rows_hold_every_row_once;

@@ -368,3 +368,29 @@ pub async fn pages_of_rows_hold_every_row_once<S: Store>(store: &Arc<S>) {
         assert_eq!(sorted(found), sorted(all.clone()), "limit {limit}");
     }
 }
+
+pub async fn rows_of_a_type_come_in_pages_over_all_tenants<S: Store>(store: &Arc<S>) {
+    let of = |tenant_id: &str, id: &str, secs| {
+        let mut row = made(id, secs, json!({}));
+        row.resource.tenant = tenant(tenant_id);
+        row
+    };
+    let rows = [of("acme", "b", 1), of("acme", "a", 1), of("acme", "c", 0), of("beta", "a", 9), of("beta", "z", 0)];
+    let mut gone = of("beta", "gone", 0);
+    gone.deleted = true;
+    let mut other = of("acme", "x", 0);
+    other.resource.type_name = type_name("refund");
+    write(store, rows.into_iter().chain([gone, other])).await;
+    let mut seen: Vec<String> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.resources_of_type(&type_name("payment"), after.clone(), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.resource.tenant.clone(), last.resource.created_at, last.resource.id.clone()));
+        assert!(page.len() <= 2);
+        seen.extend(page.iter().map(|it| format!("{}/{}", it.resource.tenant, it.resource.id)));
+    }
+    let (acme, beta): (Vec<_>, Vec<_>) = seen.into_iter().partition(|it| it.starts_with("acme"));
+    assert_eq!((acme.join(" ").as_str(), beta.join(" ").as_str()), ("acme/c acme/a acme/b", "beta/z beta/a"));
+    assert_eq!(store.resources_of_type(&type_name("nothing"), None, 9).await, Ok(Vec::new()));
+}

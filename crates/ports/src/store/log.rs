@@ -6,7 +6,7 @@ use ringback_model::{
     EventId, EventType, KeyId, Subject, TenantId, Timestamp, TypeName,
     delivery::SkippedRange,
     event::{Event, EventDraft, Place, Scope},
-    key::Key,
+    key::{Authority, Key},
     position::Epoch,
     resource::Version,
     subscription::Subscription,
@@ -84,7 +84,7 @@ pub enum Change {
         /// The version before.
         expected: Expected,
     },
-    /// Writes a type that was put over HTTP.
+    /// Writes a type.
     Type {
         /// The row afterwards.
         stored: Box<StoredType>,
@@ -96,7 +96,7 @@ pub enum Change {
         /// Whether they are held back afterwards.
         held: bool,
     },
-    /// Removes a type that was put over HTTP.
+    /// Removes a type.
     TypeDelete {
         /// Which.
         name: TypeName,
@@ -223,6 +223,15 @@ pub struct Bounds {
 /// Hears of every transaction's events, in log order, after they are durable (G2).
 pub type Listener = Arc<dyn Fn(&[Arc<Event>]) + Send + Sync>;
 
+/// An event type of which there were events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenType {
+    /// Which.
+    pub event_type: EventType,
+    /// When the last one was stored, or up to a minute before that.
+    pub last_seen: Timestamp,
+}
+
 /// The log.
 #[async_trait]
 pub trait Log {
@@ -272,4 +281,16 @@ pub trait Log {
 
     /// Whether any event of this type was ever stored in the scope and is still there.
     async fn event_type_seen(&self, scope: &Scope, event_type: &EventType) -> Result<bool, StoreError>;
+
+    /// The types of events of the scope, each once, in order of type (by bytes), those after `after`, at most `limit`.
+    ///
+    /// - Only types of which some event's audience is covered by `authority`.
+    /// - With `Scope::All`, what was last seen in any tenant.
+    async fn event_types_seen(
+        &self,
+        scope: &Scope,
+        authority: Authority,
+        after: Option<&EventType>,
+        limit: usize,
+    ) -> Result<Vec<SeenType>, StoreError>;
 }

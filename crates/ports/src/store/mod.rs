@@ -13,7 +13,7 @@ pub mod tenants;
 pub use deliveries::{AttemptSummary, Deliveries, ReaderAccount, ReaderState, SettleError, Settlement};
 pub use idempotency::{Answers, StoredAnswer};
 pub use log::{
-    AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, Slice,
+    AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, SeenType, Slice,
 };
 pub use resources::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, Timer};
 pub use subscriptions::Subscriptions;

@@ -139,6 +139,15 @@ pub trait Resources {
     /// How many resources of this type there are, of all tenants, deleted ones left out.
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError>;
 
+    /// Rows of this type of all tenants, deleted ones left out, after the one with this tenant, `created_at` and id,
+    /// at most `limit`: tenant by tenant in an order of the store's own, oldest first, then by the bytes of the id.
+    async fn resources_of_type(
+        &self,
+        type_name: &TypeName,
+        after: Option<(TenantId, Timestamp, ResourceId)>,
+        limit: usize,
+    ) -> Result<Vec<ResourceRow>, StoreError>;
+
     /// Makes the indexes of this type be exactly these lists of members, each ending in `created_at` implicitly.
     async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError>;
 

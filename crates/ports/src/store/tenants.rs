@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use ringback_model::{Timestamp, TypeName, key::Key, tenant::Tenant};
 use serde_json::Value;
 
-/// A type that was put over HTTP, as it was given.
+/// A type as it was last served: put over HTTP, or declared by a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredType {
     /// Its name.
@@ -14,8 +14,10 @@ pub struct StoredType {
     pub source: Value,
     /// Raised by every change; the ETag.
     pub version: u64,
-    /// When it was last put.
+    /// When it was last put, or its file last changed.
     pub updated_at: Timestamp,
+    /// Whether a file declared it. It is kept so that the next start can see what has changed.
+    pub from_file: bool,
 }
 
 /// Control objects.
@@ -27,7 +29,7 @@ pub trait Control {
     /// All keys, in order of id.
     async fn keys(&self) -> Result<Vec<Key>, StoreError>;
 
-    /// All types that were put over HTTP, in order of name.
+    /// All types that were ever served and not deleted, in order of name.
     async fn types(&self) -> Result<Vec<StoredType>, StoreError>;
 
     /// A value of the store's own (sealed pepper, token keys …).

@@ -149,8 +149,13 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::TypeOwned { event_type, owner } => sentences::type_owned(event_type.as_str(), &owner),
         Error::ManagedByFile { name } => sentences::managed_by_file(name.as_str()),
         Error::TypeProblems(all) => sentences::fields_refused(all.iter().map(|it| type_problem(&it.pointer, &it.reason)).collect()),
-        Error::TypeInUse { name, count } if asked.op == Some(Op::TypePut) => {
-            sentences::schema_incompatible(name.as_str(), &format!("resources of it are stored ({count})"))
+        Error::SchemaIncompatible { name, count, why } => sentences::schema_incompatible(name.as_str(), count, &why),
+        Error::EventInvalid { index, event_type, violations } => {
+            let at = index.map_or_else(|| "/data".to_owned(), |it| format!("/{it}/data"));
+            let places = violations.iter().map(|it| violation(&Violation { pointer: format!("{at}{}", it.pointer), ..it.clone() }));
+            let mut problem = sentences::fields_refused(places.collect());
+            problem.detail.push_str(&format!(" `GET /v1/event-types` shows what a `{event_type}` holds."));
+            problem
         }
         Error::TypeInUse { name, count } => sentences::in_use("type", name.as_str(), &format!("resources of it are stored ({count})")),
         Error::List(ListProblem::Parameter { parameter, detail }) => sentences::parameter_refused(&parameter, &sentence(&detail)),

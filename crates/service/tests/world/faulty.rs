@@ -6,7 +6,7 @@ use ringback_model::{
     EventId, EventType, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception},
     event::{Event, Place, Scope},
-    key::Key,
+    key::{Authority, Key},
     resource::Version,
     subscription::Subscription,
     tenant::Tenant,
@@ -15,7 +15,7 @@ use ringback_ports::{
     fake::store::MemoryStore,
     store::{
         Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount,
-        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SettleError, Settlement, Slice, StoreError, StoredAnswer,
+        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement, Slice, StoreError, StoredAnswer,
         StoredType, Subscriptions,
     },
 };
@@ -161,6 +161,16 @@ impl Log for FaultyStore {
     async fn event_type_seen(&self, scope: &Scope, event_type: &EventType) -> Result<bool, StoreError> {
         self.inner.event_type_seen(scope, event_type).await
     }
+
+    async fn event_types_seen(
+        &self,
+        scope: &Scope,
+        authority: Authority,
+        after: Option<&EventType>,
+        limit: usize,
+    ) -> Result<Vec<SeenType>, StoreError> {
+        self.inner.event_types_seen(scope, authority, after, limit).await
+    }
 }
 
 #[async_trait]
@@ -201,6 +211,15 @@ impl Resources for FaultyStore {
 
     async fn resource_count(&self, type_name: &TypeName) -> Result<u64, StoreError> {
         self.inner.resource_count(type_name).await
+    }
+
+    async fn resources_of_type(
+        &self,
+        type_name: &TypeName,
+        after: Option<(TenantId, Timestamp, ResourceId)>,
+        limit: usize,
+    ) -> Result<Vec<ResourceRow>, StoreError> {
+        self.inner.resources_of_type(type_name, after, limit).await
     }
 
     async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError> {

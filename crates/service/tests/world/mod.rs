@@ -18,6 +18,7 @@ use ringback_model::{
 use ringback_ports::{
     Clock, Seal,
     fake::{FakeSeal, ManualClock, ScriptedSender, SeededEntropy, store::MemoryStore},
+    store::{Change, ChangeSet, Control as _, Expected, Log as _},
 };
 use ringback_service::{
     Caller, CompiledType, Config, Ctx, DeliveryQuery, DeliveryView, Deps, Error, IfMatch, NewEvent, NewPush, NewSubscription, Outcome,
@@ -58,12 +59,23 @@ impl World {
         self.crash_and_start_with(types());
     }
 
-    /// A crash, and a start with other type files.
+    /// A crash, and a start with other type files, as if those that are gone had never been kept: a start
+    /// that knows of them is refused while there are resources (see `types_over_time`).
     pub fn crash_and_start_with(&mut self, types: Vec<CompiledType>) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
         self.life += 1;
+        Builder::new_current_thread().build().unwrap().block_on(async {
+            for kept in self.faulty.types().await.unwrap() {
+                if !kept.from_file || types.iter().any(|it| it.decl.name == kept.name) {
+                    continue;
+                }
+                let mut set = ChangeSet::new(TenantId::default_tenant(), self.clock.now());
+                set.changes.push(Change::TypeDelete { name: kept.name, expected: Expected::Version(kept.version) });
+                self.faulty.commit(set).await.unwrap();
+            }
+        });
         let (runtime, service) = start(&self.faulty, &self.clock, &self.sender, self.life, types);
         self.runtime = Some(runtime);
         self.service = service;

@@ -2,12 +2,14 @@
 
 use super::{Audited, MemoryStore, Reader, State, Stored};
 use crate::store::{
-    Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, Slice, StoreError, StoredAnswer,
+    Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, SeenType, Slice, StoreError,
+    StoredAnswer,
 };
 use async_trait::async_trait;
 use ringback_model::{
     EventId, EventType, Subject, TenantId, Timestamp,
     event::{Event, EventDraft, Place, Scope, Seq},
+    key::Authority,
     limits::EVENTS_PER_CHANGE_SET_MAX,
     resource::Version,
 };
@@ -304,5 +306,23 @@ impl Log for MemoryStore {
 
     async fn event_type_seen(&self, scope: &Scope, event_type: &EventType) -> Result<bool, StoreError> {
         Ok(self.state().places(scope, 0, Place::MAX).any(|(_, it)| it.event.event_type == *event_type))
+    }
+
+    async fn event_types_seen(
+        &self,
+        scope: &Scope,
+        authority: Authority,
+        after: Option<&EventType>,
+        limit: usize,
+    ) -> Result<Vec<SeenType>, StoreError> {
+        let state = self.state();
+        let mut seen: BTreeMap<EventType, (Timestamp, bool)> = BTreeMap::new();
+        for (_, it) in state.places(scope, 0, Place::MAX) {
+            let (last, shown) = seen.entry(it.event.event_type.clone()).or_insert((it.committed_at, false));
+            *last = (*last).max(it.committed_at);
+            *shown |= authority.covers(it.event.audience);
+        }
+        let wanted = seen.into_iter().filter(|(event_type, (_, shown))| *shown && after.is_none_or(|it| event_type.as_str() > it.as_str()));
+        Ok(wanted.take(limit).map(|(event_type, (last_seen, _))| SeenType { event_type, last_seen }).collect())
     }
 }

@@ -69,6 +69,23 @@ impl Resources for MemoryStore {
         Ok(u64::try_from(count).unwrap_or(u64::MAX))
     }
 
+    async fn resources_of_type(
+        &self,
+        type_name: &TypeName,
+        after: Option<(TenantId, Timestamp, ResourceId)>,
+        limit: usize,
+    ) -> Result<Vec<ResourceRow>, StoreError> {
+        let state = self.state();
+        let place = |it: &ResourceRow| (it.resource.tenant.clone(), it.resource.created_at, it.resource.id.clone());
+        let mut rows: Vec<&ResourceRow> = state
+            .resources
+            .values()
+            .filter(|it| it.resource.type_name == *type_name && !it.deleted && after.as_ref().is_none_or(|after| place(it) > *after))
+            .collect();
+        rows.sort_by_key(|it| place(it));
+        Ok(rows.into_iter().take(limit).cloned().collect())
+    }
+
     async fn declare_indexes(&self, _type_name: &TypeName, _indexes: &[Vec<String>]) -> Result<(), StoreError> {
         Ok(())
     }

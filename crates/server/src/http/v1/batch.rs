@@ -41,15 +41,20 @@ pub(crate) async fn run(mut call: Call) -> Result<Answer, Failure> {
         asked.push(known);
         operations.push(operation);
     }
+    let flags = many.clone();
     let (write, finish) = call.write(move |made: &BatchWritten| answer(made, &many));
     let outcome = call.service().batch(&call.ctx, operations, write).await;
     finish(outcome.map_err(|it| match it {
         Error::Operation { at, error } => match asked.get(at) {
-            Some(known) => refused((*error).into(), known, at),
+            Some(known) => refused(events::alone(*error, many_events(&flags, at)).into(), known, at),
             None => (*error).into(),
         },
         other => other.into(),
     })?)
+}
+
+fn many_events(many: &[bool], at: usize) -> bool {
+    many.get(at).copied().unwrap_or(false)
 }
 
 /// Takes the body apart.

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use ringback_model::{EventId, Subject, subscription::TypePattern};
 use ringback_service::{
-    Error, FeedQuery, NewEvent, Published, PublishedEvent,
+    Entry, Error, FeedQuery, NewEvent, Published, PublishedEvent,
     json::{self, Parts},
 };
 use ringback_wire::{self as wire, event::check_count, event::parse_types, list, sentences};
@@ -75,7 +75,32 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
 pub(crate) async fn publish(mut call: Call) -> Result<Answer, Failure> {
     let (events, many) = new_events(call.json(false, r#"{"type":"order.shipped","data":{"id":"1"}}"#)?)?;
     let (write, finish) = call.write(move |made: &Published| published(made, many));
-    finish(call.service().publish(&call.ctx, events, write).await?)
+    finish(call.service().publish(&call.ctx, events, write).await.map_err(|it| alone(it, many))?)
+}
+
+/// Of an event that was sent alone, the place is not one of an array.
+pub(super) fn alone(error: Error, many: bool) -> Error {
+    match error {
+        Error::EventInvalid { event_type, violations, .. } if !many => Error::EventInvalid { index: None, event_type, violations },
+        other => other,
+    }
+}
+
+/// `GET /v1/event-types`: in order of type.
+pub(crate) async fn catalogue(call: Call) -> Result<Answer, Failure> {
+    let page = call.service().event_types_page(&call.ctx, call.query.limit()?, call.query.one("after")).await?;
+    let data = page.items.into_iter().map(|it| {
+        let entry = it.entry.unwrap_or(Entry { event_type: it.event_type.clone(), description: None, schema: None, example: None });
+        wire::event::EventTypeView {
+            event_type: it.event_type.to_string(),
+            owner: it.owner,
+            description: entry.description,
+            schema: entry.schema,
+            example: entry.example,
+            last_seen: it.last_seen.map(|it| it.to_string()),
+        }
+    });
+    Ok(Answer::view(StatusCode::OK, &list::List { data: data.collect(), next_cursor: page.next_cursor }))
 }
 
 /// The events of a body, and whether it is an array of them.

@@ -38,6 +38,7 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::Batch => batch::run(call).await,
         Op::EventPublish => events::publish(call).await,
         Op::EventFeed => events::feed(call).await,
+        Op::EventTypeList => events::catalogue(call).await,
         Op::EventGet => events::get(call).await,
         Op::SubscriptionCreate => subscriptions::create(call).await,
         Op::SubscriptionList => subscriptions::list(call).await,

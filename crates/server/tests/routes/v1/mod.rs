@@ -3,6 +3,7 @@
 mod advice;
 mod batch;
 mod deliveries;
+mod event_types;
 mod events;
 mod keys;
 mod log;

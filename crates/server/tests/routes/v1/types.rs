@@ -33,7 +33,7 @@ async fn a_type_is_put_served_changed_and_deleted() {
     expect![[r#"
         422
         ringback-tenant: *
-        {"type":"urn:ringback:error:schema-incompatible","code":"schema-incompatible","title":"Schema incompatible","status":422,"detail":"The new declaration of `order` doesn't fit what is stored: resources of it are stored (1). Keep the old meaning, or declare a new type.","request_id":"req_…","retryable":false}"#]].assert_eq(&lost.show());
+        {"type":"urn:ringback:error:schema-incompatible","code":"schema-incompatible","title":"Schema incompatible","status":422,"detail":"The new declaration of `order` doesn't fit what is stored: 1 resource would break it: the status `paid` is gone (1). Keep the old meaning, change those resources first, or declare a new type.","request_id":"req_…","retryable":false,"count":1}"#]].assert_eq(&lost.show());
     world.delete(&format!("/order/{id}")).await;
     assert_eq!(world.put("/v1/types/order", order).header("if-match", "\"7\"").await.code(), "412 precondition-failed");
     assert_eq!(world.delete("/v1/types/order").header("if-match", "\"1\"").await.status, 204);
@@ -69,4 +69,40 @@ async fn types_need_no_tenant() {
     assert_eq!(world.get("/v1/types").await.status, 200);
     let names = world.get("/v1/types").key(&acme).await.text().to_owned();
     assert!(names.contains("payment") && !names.contains("dossier"), "{names}");
+}
+
+#[tokio::test]
+async fn additions_pass_and_what_is_used_stays() {
+    let world = World::new().await;
+    let order = |more: &str, statuses: &str, closed: bool| {
+        let schema = format!(
+            r#"{{"type":"object","additionalProperties":{},"properties":{{"amount":{{"type":"integer"}}{more}}}}}"#,
+            !closed
+        );
+        json!({ "type": "order", "lifecycle": statuses, "schema": serde_json::from_str::<serde_json::Value>(&schema).expect("JSON") })
+    };
+    let put = |it| world.put("/v1/types/order", it);
+    assert_eq!(put(order("", "created -> paid -> shipped", true)).await.status, 201);
+    for amount in [1, 50] {
+        world.post("/order", json!({ "id": amount.to_string(), "amount": amount })).await;
+    }
+    world.step("/order/1/paid").await;
+    // A field and a status more.
+    assert_eq!(put(order(r#","note":{"type":"string"}"#, "created -> paid -> shipped | lost", true)).await.status, 200);
+    world.patch("/order/1", json!({ "note": "fragile" })).await;
+    let refused = put(order("", "created -> shipped", true)).await;
+    expect![[r#"
+        422
+        ringback-tenant: *
+        {"type":"urn:ringback:error:schema-incompatible","code":"schema-incompatible","title":"Schema incompatible","status":422,"detail":"The new declaration of `order` doesn't fit what is stored: 1 resource would break it: the status `paid` is gone (1), `/note` breaks `additionalProperties` (1). Keep the old meaning, change those resources first, or declare a new type.","request_id":"req_…","retryable":false,"count":1}"#]].assert_eq(&refused.show());
+    assert_eq!(refused.json()["count"], 1);
+    assert_eq!(put(order(r#","note":{"type":"string","maxLength":3}"#, "created -> paid -> shipped", true)).await.code(), "422 schema-incompatible");
+    // What no stored resource uses may go: the status `lost`, and longer notes than there are.
+    assert_eq!(put(order(r#","note":{"type":"string","maxLength":7}"#, "created -> paid -> shipped", true)).await.status, 200);
+    world.delete("/order/1").await;
+    assert_eq!(put(order("", "created -> shipped", true)).await.status, 200);
+    let moved = json!({ "type": "order", "path": "/orders", "lifecycle": "created -> shipped" });
+    assert_eq!(put(moved.clone()).await.code(), "422 schema-incompatible");
+    world.delete("/order/50").await;
+    assert_eq!(put(moved).await.status, 200);
 }
