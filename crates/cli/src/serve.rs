@@ -10,7 +10,9 @@ use crate::{
 use ringback_model::{Timestamp, event::Scope};
 use ringback_ports::{Clock, Seal, Store};
 use ringback_server::{Limits, Listener};
-use ringback_service::{CompiledEvent, CompiledType, Config, Declared, FileType, Deps, Keyring, Service, StartError, type_check::TypeProblem};
+use ringback_service::{
+    CompiledEvent, CompiledType, Config, Declared, Deps, FileType, Keyring, Service, StartError, type_check::TypeProblem,
+};
 use ringback_store_sqlite::{OpenError, Options, SqliteStore};
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -75,7 +77,11 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
         waiters_per_key_max: config.waiters_per_key,
     };
     let service = Service::start_with(deps, service_config, declared).await.map_err(|it| {
-        let exit = if matches!(it, StartError::WrongKeyFile | StartError::Types(_) | StartError::TypesChanged(_)) { Exit::Invalid } else { Exit::Failure };
+        let exit = if matches!(it, StartError::WrongKeyFile | StartError::Types(_) | StartError::TypesChanged(_)) {
+            Exit::Invalid
+        } else {
+            Exit::Failure
+        };
         Failure::new(exit, chain(&it))
     })?;
     let key = first_key(&service, &config.data).await?;

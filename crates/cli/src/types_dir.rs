@@ -162,7 +162,9 @@ pub(crate) fn check_dir(dir: &Path) -> Vec<String> {
 /// What these files, or a directory's, take away from the types of `before`: what stored resources may use,
 /// as `file: pointer: reason`. Whether any does, only the server that has them can say.
 pub(crate) fn narrowings(files: &[PathBuf], before: &Path) -> Result<Vec<String>, Vec<TypeFileError>> {
-    let load = |path: &PathBuf| if path.is_dir() { load_types_dir(path) } else { load_type_file(path).map(|it| vec![(path.clone(), it)]).map_err(|it| vec![it]) };
+    let load = |path: &PathBuf| {
+        if path.is_dir() { load_types_dir(path) } else { load_type_file(path).map(|it| vec![(path.clone(), it)]).map_err(|it| vec![it]) }
+    };
     let mut after = Vec::new();
     for path in files {
         after.extend(load(path)?);
@@ -171,7 +173,8 @@ pub(crate) fn narrowings(files: &[PathBuf], before: &Path) -> Result<Vec<String>
     let mut out = Vec::new();
     for (file, old) in load(&before.to_path_buf())? {
         let Ok(old) = CompiledType::load(&old) else { continue };
-        let same = after.iter().filter_map(|(file, it)| Some((file, CompiledType::load(it).ok()?))).find(|(_, it)| it.decl.name == old.decl.name);
+        let same =
+            after.iter().filter_map(|(file, it)| Some((file, CompiledType::load(it).ok()?))).find(|(_, it)| it.decl.name == old.decl.name);
         match same {
             Some((file, new)) => out.extend(evolve::narrowings(&old.decl, &new.decl).iter().map(|it| show(file, it))),
             None if whole => out.push(format!("{}: no file declares the type `{}` any more", file.display(), old.decl.name)),

@@ -209,7 +209,8 @@ async fn what_is_committed_in_postgresql_arrives_once_whoever_dies() {
     assert_eq!((of("2").as_str(), of("3").as_str()), ("invoice.open invoice.deleted", "invoice.open invoice.paid invoice.updated"));
 
     // Two relays at once, one of them killed: whatever overtakes what, the copy ends where the database is.
-    postgres.sql("UPDATE invoice SET amount = amount + 1; UPDATE invoice SET status = 'void' WHERE id = 5; DELETE FROM invoice WHERE id = 4");
+    postgres
+        .sql("UPDATE invoice SET amount = amount + 1; UPDATE invoice SET status = 'void' WHERE id = 5; DELETE FROM invoice WHERE id = 4");
     postgres.sql("INSERT INTO invoice VALUES (2, 'open', 9)");
     let spawn = |path: Option<&Path>| relay(&server, &postgres, path).stderr(Stdio::null()).spawn().unwrap();
     let mut relays = [spawn(None), spawn(Some(killer.path())), spawn(None)];

@@ -208,7 +208,9 @@ async fn stranded(store: &dyn Store, old: Option<&TypeDecl>, new: &CompiledType)
         }
         if let Some(why) = evolve::uproots(old, &new.decl) {
             let count = store.resource_count(name).await?;
-            return Ok((count > 0).then(|| (count, format!("{why}; {} of it {} stored", resources(count), if count == 1 { "is" } else { "are" }))));
+            return Ok(
+                (count > 0).then(|| (count, format!("{why}; {} of it {} stored", resources(count), if count == 1 { "is" } else { "are" })))
+            );
         }
     }
     let mut tally = Tally::default();

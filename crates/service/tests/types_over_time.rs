@@ -6,7 +6,9 @@ use ringback_ports::{
     fake::{FakeSeal, ManualClock, MemoryStore, ScriptedSender, SeededEntropy},
     store::{CommitError, Control, StoreError},
 };
-use ringback_service::{Caller, CompiledEvent, CompiledType, Config, Ctx, Declared, Deps, Error, FileType, NewEvent, Service, StartError, Write};
+use ringback_service::{
+    Caller, CompiledEvent, CompiledType, Config, Ctx, Declared, Deps, Error, FileType, NewEvent, Service, StartError, Write,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -42,7 +44,10 @@ impl Home {
             waiters_max: 100,
             waiters_per_key_max: 100,
         };
-        let file = |it: &Value| FileType { file: format!("types/{}.yaml", it["type"].as_str().unwrap()), compiled: CompiledType::load(it).unwrap() };
+        let file = |it: &Value| FileType {
+            file: format!("types/{}.yaml", it["type"].as_str().unwrap()),
+            compiled: CompiledType::load(it).unwrap(),
+        };
         let events = events.iter().map(|it| CompiledEvent::load(it).unwrap()).collect();
         Service::start_with(deps, config, Declared { types: files.iter().map(file).collect(), events }).await
     }
@@ -95,7 +100,11 @@ async fn a_start_stops_before_it_strands_what_is_stored() {
         home.refused(&[]).await,
         "no file declares the type `order` any more, and 1 resource of it is stored. Put its file back (`ringback types check` says whether it fits), or delete these resources first"
     );
-    assert!(home.refused(&[json!({ "type": "order", "path": "/orders", "lifecycle": "created -> paid" })]).await.contains("1 resource of it is stored"));
+    assert!(
+        home.refused(&[json!({ "type": "order", "path": "/orders", "lifecycle": "created -> paid" })])
+            .await
+            .contains("1 resource of it is stored")
+    );
     // A refused start has changed nothing: the old file still fits, and the status that nobody is in may go.
     let service = home.start(&[order("created -> paid")]).await.unwrap();
     assert_eq!(service.types().by_name("order").unwrap().version, 1);

@@ -14,7 +14,11 @@ use std::{
 };
 
 /// All steps, oldest first; append-only.
-pub(crate) const STEPS: &[&str] = &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_key_rates.sql"), include_str!("../migrations/0003_catalogue.sql")];
+pub(crate) const STEPS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_key_rates.sql"),
+    include_str!("../migrations/0003_catalogue.sql"),
+];
 
 /// `RBCK`: says that the file is one of ours.
 const APPLICATION_ID: i32 = 0x5242_434B;

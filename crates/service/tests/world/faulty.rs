@@ -15,8 +15,8 @@ use ringback_ports::{
     fake::store::MemoryStore,
     store::{
         Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount,
-        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement, Slice, StoreError, StoredAnswer,
-        StoredType, Subscriptions,
+        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement, Slice, StoreError,
+        StoredAnswer, StoredType, Subscriptions,
     },
 };
 use std::collections::BTreeSet;

@@ -19,7 +19,10 @@ async fn what_types_make_is_there_with_schema_and_example() {
     let world = World::new().await;
     let all = types(&world, None, "").await;
     let paid = all.iter().find(|it| it["type"] == "invoice.paid").expect("it is declared");
-    assert_eq!((&paid["owner"], &paid["schema"]["properties"]["status"]["enum"]), (&json!("type:invoice"), &json!(["open", "paid", "void"])));
+    assert_eq!(
+        (&paid["owner"], &paid["schema"]["properties"]["status"]["enum"]),
+        (&json!("type:invoice"), &json!(["open", "paid", "void"]))
+    );
     assert!(paid.get("last_seen").is_none());
     world.payment("1").await;
     let all = types(&world, None, "").await;
@@ -32,7 +35,8 @@ async fn what_types_make_is_there_with_schema_and_example() {
 #[tokio::test]
 async fn tenants_are_shown_what_they_may_receive() {
     let (world, acme, globex) = World::of_two().await;
-    let publish = |name: &str, audience: &str| world.post("/v1/events", json!({ "type": name, "data": 1, "audience": audience })).tenant("acme");
+    let publish =
+        |name: &str, audience: &str| world.post("/v1/events", json!({ "type": name, "data": 1, "audience": audience })).tenant("acme");
     assert_eq!(publish("order.shipped", "tenant").await.status, 201);
     assert_eq!(publish("order.audited", "operator").await.status, 201);
     world.post("/internal/dossier", json!({})).tenant("acme").await;

@@ -75,10 +75,8 @@ async fn types_need_no_tenant() {
 async fn additions_pass_and_what_is_used_stays() {
     let world = World::new().await;
     let order = |more: &str, statuses: &str, closed: bool| {
-        let schema = format!(
-            r#"{{"type":"object","additionalProperties":{},"properties":{{"amount":{{"type":"integer"}}{more}}}}}"#,
-            !closed
-        );
+        let schema =
+            format!(r#"{{"type":"object","additionalProperties":{},"properties":{{"amount":{{"type":"integer"}}{more}}}}}"#, !closed);
         json!({ "type": "order", "lifecycle": statuses, "schema": serde_json::from_str::<serde_json::Value>(&schema).expect("JSON") })
     };
     let put = |it| world.put("/v1/types/order", it);
@@ -96,7 +94,10 @@ async fn additions_pass_and_what_is_used_stays() {
         ringback-tenant: *
         {"type":"urn:ringback:error:schema-incompatible","code":"schema-incompatible","title":"Schema incompatible","status":422,"detail":"The new declaration of `order` doesn't fit what is stored: 1 resource would break it: the status `paid` is gone (1), `/note` breaks `additionalProperties` (1). Keep the old meaning, change those resources first, or declare a new type.","request_id":"req_…","retryable":false,"count":1}"#]].assert_eq(&refused.show());
     assert_eq!(refused.json()["count"], 1);
-    assert_eq!(put(order(r#","note":{"type":"string","maxLength":3}"#, "created -> paid -> shipped", true)).await.code(), "422 schema-incompatible");
+    assert_eq!(
+        put(order(r#","note":{"type":"string","maxLength":3}"#, "created -> paid -> shipped", true)).await.code(),
+        "422 schema-incompatible"
+    );
     // What no stored resource uses may go: the status `lost`, and longer notes than there are.
     assert_eq!(put(order(r#","note":{"type":"string","maxLength":7}"#, "created -> paid -> shipped", true)).await.status, 200);
     world.delete("/order/1").await;
