@@ -136,6 +136,20 @@ pub(crate) async fn at_start(store: &dyn Store, files: Vec<FileType>, now: Times
     Ok(Types(Arc::new(all)))
 }
 
+/// The types of data that is only looked at: those of files, and for the rest what was last declared.
+pub(crate) fn assemble(files: Vec<CompiledType>, stored: Vec<StoredType>) -> Result<Types, StartError> {
+    let mut all = BTreeMap::new();
+    for it in stored.into_iter().filter(|it| files.iter().all(|file| file.decl.name != it.name)) {
+        let compiled = compile(&it.source).map_err(|_| StartError::Types(format!("the stored type `{}` no longer loads", it.name)))?;
+        all.insert(it.name, Arc::new(ServedType { compiled, from_file: it.from_file, version: it.version, updated_at: it.updated_at }));
+    }
+    for compiled in files {
+        let served = ServedType { from_file: true, version: 1, updated_at: Timestamp::from_secs(0), compiled };
+        all.insert(served.compiled.decl.name.clone(), Arc::new(served));
+    }
+    Ok(Types(Arc::new(all)))
+}
+
 /// A type whose file is not there any more: nothing is left of it but its events, or the server does not start.
 async fn gone_with_its_file(store: &dyn Store, before: &StoredType, now: Timestamp) -> Result<(), StartError> {
     let name = &before.name;
