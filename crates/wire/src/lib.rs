@@ -22,6 +22,7 @@ pub mod log;
 mod problem;
 mod push_headers;
 pub mod read;
+pub mod schemas;
 pub mod sentences;
 pub mod status;
 pub mod subscription;

@@ -11,5 +11,6 @@ mod failure;
 pub(crate) mod query;
 pub(crate) mod server;
 mod suggest;
+mod surface;
 mod unread;
 mod v1;

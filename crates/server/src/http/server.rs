@@ -13,7 +13,9 @@ use super::{
     extract,
     failure::Failure,
     query::{Query, normal_path},
-    suggest, v1,
+    suggest,
+    surface::Surface,
+    v1,
 };
 use crate::routes::{self, About, Found, Method, Op, ROUTES, Route};
 use bytes::Bytes;
@@ -72,6 +74,7 @@ struct Inner {
     service: Service,
     limits: Limits,
     draining: watch::Sender<bool>,
+    surface: Surface,
 }
 
 /// What is known of a request before its handler runs, and stays known when that fails.
@@ -87,7 +90,7 @@ impl Server {
     /// Serves `service`.
     #[must_use]
     pub fn new(service: Service, limits: Limits) -> Self {
-        Self(Arc::new(Inner { service, limits, draining: watch::Sender::new(false) }))
+        Self(Arc::new(Inner { service, limits, draining: watch::Sender::new(false), surface: Surface::default() }))
     }
 
     /// Announces the end: who waits is answered, and connections close after their request.
@@ -146,7 +149,7 @@ impl Server {
         extract::head_fits(parts)?;
         let path = normal_path(parts.uri.path());
         let method = method(&parts.method);
-        if let Some(answer) = self.probe(&parts.method, method, &path) {
+        if let Some(answer) = self.open(parts, method, &path, door) {
             return answer;
         }
         let service = self.service();
@@ -228,7 +231,7 @@ impl Server {
     }
 
     /// What is asked without a key: `None` for everything else.
-    fn probe(&self, given: &http::Method, method: Option<Method>, path: &str) -> Option<Result<Answer, Failure>> {
+    fn open(&self, parts: &Parts, method: Option<Method>, path: &str, door: Door) -> Option<Result<Answer, Failure>> {
         if !ROUTES.iter().any(|it| it.about == About::Nobody && it.path == path) {
             return None;
         }
@@ -236,10 +239,22 @@ impl Server {
             Found::Route(route, _) if route.op == Op::Readyz && (*self.0.draining.borrow() || !self.service().ready()) => {
                 Err(Error::Draining.into())
             }
+            Found::Route(route, _) if matches!(route.op, Op::OpenApi | Op::Docs) => self.surface(parts, route, door),
             Found::Route(..) => Ok(Answer::text(StatusCode::OK, "ok")),
-            Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: given.to_string(), allow }),
+            Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: parts.method.to_string(), allow }),
             Found::Nothing => return None,
         })
+    }
+
+    /// What is served, to be read. Without a key it is what tenants may do; on a laptop, everything.
+    fn surface(&self, parts: &Parts, route: &Route, door: Door) -> Result<Answer, Failure> {
+        Query::read(parts.uri.query(), route.params)?;
+        let authority = match extract::key(&parts.headers)? {
+            Some(key) => self.service().authenticate(&key)?.authority(),
+            None if door == Door::Socket || self.service().config().dev => Authority::Operator,
+            None => Authority::Tenant,
+        };
+        Ok(self.0.surface.answer(self.service(), route.op, authority))
     }
 
     /// The route of a path: one of ours, or one of a declared type.

@@ -119,6 +119,11 @@ impl World {
 
     /// With room for so many who wait.
     pub(crate) async fn with(waiters_max: usize) -> Self {
+        Self::of_types(waiters_max, &[payment(), note(), dossier(), invoice()]).await
+    }
+
+    /// With these types alone.
+    pub(crate) async fn of_types(waiters_max: usize, types: &[Value]) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_458_284)));
         let store = Arc::new(MemoryStore::new());
         let sender = Arc::new(ScriptedSender::new());
@@ -137,7 +142,7 @@ impl World {
             waiters_max,
             waiters_per_key_max: waiters_max,
         };
-        let types = [payment(), note(), dossier(), invoice()].iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
+        let types = types.iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
         let service = Service::start(deps, config, types).await.expect("it starts");
         let key = service.first_key(|_| Ok(())).await.expect("a key").expect("the first one");
         Self { server: Server::new(service.clone(), Limits::default()), service, store, clock, sender, key }
@@ -169,6 +174,7 @@ impl World {
     pub(crate) fn ask(&self, method: &str, target: &str) -> Ask {
         Ask {
             server: self.server.clone(),
+            service: self.service.clone(),
             door: Door::Network,
             method: method.into(),
             target: target.into(),
@@ -219,6 +225,7 @@ pub(crate) async fn settle() {
 /// A request that is being put together; awaiting it sends it.
 pub(crate) struct Ask {
     server: Server,
+    service: Service,
     door: Door,
     method: String,
     target: String,
@@ -273,10 +280,12 @@ impl IntoFuture for Ask {
             for (name, value) in &self.headers {
                 request = request.header(name, value);
             }
-            let request = request.body(Full::new(self.body)).expect("a request");
+            let request = request.body(Full::new(self.body.clone())).expect("a request");
             let (parts, body) = self.server.handle(request, self.door).await.into_parts();
             let body = body.collect().await.expect("a body").to_bytes();
-            Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+            let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
+            crate::judge::check(&self.service, &self.method, &self.target, &self.body, &reply);
+            reply
         })
     }
 }
