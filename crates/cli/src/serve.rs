@@ -3,13 +3,13 @@
 //! Not here: what the parts are made of (`wiring`), the configuration (`config`).
 
 use crate::{
-    config::{LogFormat, ServeConfig},
+    config::{LogFormat, MIB, ServeConfig},
     exit::{Exit, Failure},
     key_file, output, types_dir, wiring,
 };
 use ringback_model::{Timestamp, event::Scope};
 use ringback_ports::{Clock, Seal, Store};
-use ringback_server::{Limits, Listener};
+use ringback_server::{Cors, Limits, Listener};
 use ringback_service::{CompiledType, Config, Deps, Keyring, Service, StartError};
 use ringback_store_sqlite::{OpenError, Options, SqliteStore};
 use std::{
@@ -72,6 +72,8 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
         user_agent: format!("{}/{}", config.user_agent, env!("CARGO_PKG_VERSION")),
         slots: usize::try_from(config.delivery_slots).unwrap_or(usize::MAX),
         waiters_max: config.waiters,
+        streams_max: config.streams,
+        streams_per_key_max: config.streams_per_key,
     };
     let service = Service::start(deps, service_config, types).await.map_err(|it| {
         let exit = if matches!(it, StartError::WrongKeyFile | StartError::Types(_)) { Exit::Invalid } else { Exit::Failure };
@@ -82,7 +84,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
     let unix = listen_unix(&socket)?;
 
     banner(&config, &public_url, bound, key.as_deref());
-    let limits = Limits { drain: config.shutdown_grace, ..Limits::default() };
+    let limits = Limits { drain: config.shutdown_grace, answer_bytes_max: config.answers_mib.saturating_mul(MIB), ..Limits::default() };
     let (closed, drained) = tokio::sync::oneshot::channel();
     let stopped = {
         let service = service.clone();
@@ -98,7 +100,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
             });
         }
     };
-    ringback_server::serve(vec![Listener::Tcp(tcp), Listener::Unix(unix)], service.clone(), limits, stopped).await;
+    ringback_server::serve(vec![Listener::Tcp(tcp), Listener::Unix(unix)], service.clone(), limits, Cors::new(&config.cors_origins), stopped).await;
     // Requests are over; what was in flight is settled before the store is closed. This waits for the one drain: a
     // second one beside it would take its place, and whoever asked first would go on before anything is settled.
     if drained.await.is_err() {

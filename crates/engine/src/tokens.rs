@@ -66,6 +66,8 @@ pub fn binding(parts: &[&str]) -> Binding {
 pub(crate) enum Kind {
     Position = 1,
     Page = 2,
+    Ticket = 3,
+    TicketTag = 4,
 }
 
 impl PositionKey {

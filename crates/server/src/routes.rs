@@ -116,6 +116,15 @@ pub enum Op {
     KeyGet,
     KeyDelete,
     LogGet,
+    StreamTicketCreate,
+}
+
+impl Op {
+    /// Whether it also answers with an event stream, when `Accept` asks for one.
+    #[must_use]
+    pub const fn streams(self) -> bool {
+        matches!(self, Self::EventFeed | Self::ResourceEvents)
+    }
 }
 
 /// One route.
@@ -168,12 +177,12 @@ pub const ROUTES: &[Route] = &[
     route(Patch,  "{path}/{id}",                     ResourcesWrite,     Tenant,      NONE, Object,  Op::ResourcePatch),
     route(Delete, "{path}/{id}",                     ResourcesWrite,     Tenant,      NONE, Nothing, Op::ResourceDelete),
     route(Get,    "{path}/{id}/status",              ResourcesRead,      TenantOrAll, Params::Only(&["wait", "until"]), Object, Op::ResourceStatus),
-    route(Get,    "{path}/{id}/events",              EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "types", "wait"]), Feed, Op::ResourceEvents),
+    route(Get,    "{path}/{id}/events",              EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "ticket", "types", "wait"]), Feed, Op::ResourceEvents),
     route(Get,    "{path}/{id}/versions",            ResourcesRead,      TenantOrAll, PAGE, List,    Op::ResourceVersions),
     route(Get,    "{path}/{id}/versions/{n}",        ResourcesRead,      TenantOrAll, NONE, Object,  Op::ResourceVersion),
     route(Post,   "{path}/{id}/{transition}",        ResourcesAct,       Tenant,      NONE, Object,  Op::ResourceTransition),
 
-    route(Get,    "/v1/events",                      EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "subject", "types", "wait"]), Feed, Op::EventFeed),
+    route(Get,    "/v1/events",                      EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "subject", "subscription", "ticket", "types", "wait"]), Feed, Op::EventFeed),
     route(Post,   "/v1/events",                      EventsPublish,      Tenant,      NONE, Object,  Op::EventPublish),
     route(Get,    "/v1/events/{id}",                 EventsRead,         TenantOrAll, NONE, Object,  Op::EventGet),
 
@@ -203,6 +212,8 @@ pub const ROUTES: &[Route] = &[
     route(Post,   "/v1/keys",                        KeysWrite,          Server,      NONE, Object,  Op::KeyCreate),
     route(Get,    "/v1/keys/{id}",                   KeysWrite,          Server,      NONE, Object,  Op::KeyGet),
     route(Delete, "/v1/keys/{id}",                   KeysWrite,          Server,      NONE, Nothing, Op::KeyDelete),
+
+    route(Post,   "/v1/stream-tickets",               EventsRead,         TenantOrAll, NONE, Object,  Op::StreamTicketCreate),
 
     route(Get,    "/v1/log",                         EventsRead,         TenantOrAll, NONE, Object,  Op::LogGet),
 ];

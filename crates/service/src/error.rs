@@ -3,7 +3,7 @@
 //! No status codes and no public sentences here; those are `wire`'s.
 
 use bytes::Bytes;
-use ringback_engine::{lifecycle::Refusal, list::ListProblem, type_check::TypeProblem};
+use ringback_engine::{lifecycle::Refusal, list::ListProblem, tickets::TicketProblem, type_check::TypeProblem};
 use ringback_model::{EventId, EventType, ResourceId, SubscriptionId, TypeName, key, subscription::State};
 use ringback_ports::{
     sender::DestinationRefused,
@@ -23,6 +23,8 @@ pub enum WhyNot {
     Unknown,
     /// It was one until a while ago.
     Expired,
+    /// No key but a stream ticket was sent, and it opens nothing.
+    Ticket(TicketProblem),
 }
 
 /// What a caller lacks.
@@ -128,6 +130,11 @@ pub enum Error {
     IdempotencyInProgress,
     IdempotencyKeyReused,
     TooManyWaiters,
+    TooManyStreams {
+        max: usize,
+    },
+    /// A stream's reader took too long.
+    TooSlow,
     Overloaded,
     Draining,
     OutcomeUnknown,

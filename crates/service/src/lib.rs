@@ -11,6 +11,7 @@ mod deliveries;
 mod dispatcher;
 mod error;
 mod events;
+mod feed;
 mod idempotency;
 mod keyring;
 mod keys;
@@ -18,32 +19,40 @@ mod locks;
 mod page;
 mod registry;
 mod resources;
+mod seats;
 mod status;
+mod streams;
 mod subscriptions;
 mod tail;
 mod tasks;
 mod tenants;
+mod tickets;
 mod types;
 mod waker;
 
 pub use caller::{Caller, Ctx};
 pub use deliveries::{DeliveryQuery, DeliveryView};
 pub use error::{Error, Needs, WhyNot};
-pub use events::{FeedPage, FeedQuery, LogView, NewEvent, Published, PublishedEvent};
+pub use events::{LogView, NewEvent, Published, PublishedEvent};
+pub use feed::{FeedPage, FeedQuery, PageTurn, WatchPage, WatchQuery};
 pub use idempotency::{Begin, Outcome, Permit, Write};
 pub use keyring::Keyring;
 pub use keys::{KeyWritten, NewKey};
 pub use page::Page;
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
-pub use ringback_engine::{idempotency as idempotency_key, json, lifecycle, list, position, type_check, types::CompiledType};
+pub use ringback_engine::{
+    idempotency as idempotency_key, json, lifecycle, list, position, tickets::TicketProblem, type_check, types::CompiledType, watch,
+};
 pub use status::{StatusQuery, StatusView};
+pub use streams::{Sent, Stream};
 pub use subscriptions::{Health, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten};
 pub use tenants::TenantWritten;
+pub use tickets::{Redeemed, TicketMade};
 pub use types::{ServedType, TypeWritten, Types};
 
 use registry::Registry;
 use ringback_engine::tokens::DeliveryCipher;
-use ringback_model::{RequestId, TenantId, Timestamp, event::Scope, position::Epoch, tenant::Tenant};
+use ringback_model::{RequestId, TenantId, Timestamp, event::Scope, limits, position::Epoch, tenant::Tenant};
 use ringback_ports::{
     Clock, Entropy, Seal, Sender, Store,
     seal::Binding,
@@ -70,6 +79,10 @@ pub struct Config {
     pub slots: usize,
     /// Requests that wait at once.
     pub waiters_max: usize,
+    /// Event streams that are open at once.
+    pub streams_max: usize,
+    /// Event streams of one key.
+    pub streams_per_key_max: usize,
 }
 
 /// What the service runs on.
@@ -127,6 +140,11 @@ pub(crate) struct Inner {
     pub(crate) running: Arc<idempotency::Running>,
     pub(crate) tail: Arc<tail::Tail>,
     pub(crate) waker: Arc<waker::Waker>,
+    pub(crate) seats: Arc<seats::Seats>,
+    /// Turns to put a page of the log together.
+    pub(crate) pages: Arc<tokio::sync::Semaphore>,
+    /// Hints at all streams that a key is gone.
+    pub(crate) keys_gone: tokio::sync::watch::Sender<()>,
     pub(crate) dispatcher: dispatcher::Handle,
     pub(crate) timer_hint: Arc<tokio::sync::Notify>,
     pub(crate) draining: AtomicBool,
@@ -184,6 +202,7 @@ impl Service {
         let epoch = store.bounds(&Scope::All).await?.epoch;
         let tail = Arc::new(tail::Tail::default());
         let waker = waker::Waker::new(config.waiters_max);
+        let seats = seats::Seats::new(config.streams_max, config.streams_per_key_max);
         let timer_hint = Arc::new(tokio::sync::Notify::new());
         let (dispatcher, inbox) = dispatcher::channel();
         {
@@ -210,6 +229,9 @@ impl Service {
                 running: Arc::default(),
                 tail,
                 waker,
+                seats,
+                pages: Arc::new(tokio::sync::Semaphore::new(limits::PAGES_AT_ONCE)),
+                keys_gone: tokio::sync::watch::Sender::new(()),
                 dispatcher,
                 timer_hint,
                 draining: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 use crate::{Ctx, Error, Service};
 use ringback_engine::{
     position::{Position, TokenError},
-    tokens::{PageKey, binding},
+    tokens::{Binding, PageKey, binding},
 };
 use ringback_model::{
     event::{Place, Scope},
@@ -37,7 +37,12 @@ impl From<TokenError> for Error {
 impl Service {
     /// The signed token of a place.
     pub(crate) fn position(&self, scope: &Scope, place: Place) -> String {
-        self.inner.secrets.position.position(scope.as_str(), Position::plain(self.inner.epoch, place))
+        self.position_under(scope, place, None)
+    }
+
+    /// The signed token of a place to which a filter was applied.
+    pub(crate) fn position_under(&self, scope: &Scope, place: Place, filter: Option<Binding>) -> String {
+        self.inner.secrets.position.position(scope.as_str(), Position { epoch: self.inner.epoch, place, filter })
     }
 
     /// Reads a page cursor of `route`, which may carry what else the page depends on.
@@ -80,7 +85,19 @@ impl Service {
     ///
     /// A place below the floor is `LogTruncated`, never a silent skip (G4).
     pub(crate) async fn place_of(&self, scope: &Scope, authority: Authority, after: &str, parameter: &'static str) -> Result<Place, Error> {
-        let after = self.inner.secrets.position.read_after(after, scope.as_str(), self.inner.epoch, None).map_err(|it| match it {
+        self.place_under(scope, authority, after, parameter, None).await
+    }
+
+    /// As `place_of`, on a route with a filter: positions of the same filter are taken too.
+    pub(crate) async fn place_under(
+        &self,
+        scope: &Scope,
+        authority: Authority,
+        after: &str,
+        parameter: &'static str,
+        filter: Option<Binding>,
+    ) -> Result<Place, Error> {
+        let after = self.inner.secrets.position.read_after(after, scope.as_str(), self.inner.epoch, filter).map_err(|it| match it {
             TokenError::Unreadable => Error::Parameter {
                 parameter,
                 detail: format!(

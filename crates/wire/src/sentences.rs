@@ -164,6 +164,46 @@ pub fn no_key() -> Problem {
     Problem::new(ErrorCode::Unauthenticated, "No key was sent. Use `Authorization: Bearer rbk_…` or `curl -u rbk_…:`.")
 }
 
+/// `ticket` is nothing that this server made.
+#[must_use]
+pub fn ticket_unreadable() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        "`ticket` is no ticket of this server. Make one with `POST /v1/stream-tickets`, and use its `url` as it is.",
+    )
+}
+
+/// The ticket was not used in time, its hour is over, or its key is gone.
+#[must_use]
+pub fn ticket_late() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        format!(
+            "This ticket is over: it has to be used within {} s, and then lets its stream reconnect for {} minutes while its key lives. Make a new one.",
+            limits::TICKET_FIRST_USE_SECS,
+            limits::TICKET_SECS / 60
+        ),
+    )
+}
+
+/// The ticket opens another stream.
+#[must_use]
+pub fn ticket_elsewhere() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        "This ticket was made for another stream: path and query have to be those of its `url`. Make one for this.",
+    )
+}
+
+/// A ticket was sent where no stream was asked for.
+#[must_use]
+pub fn ticket_needs_stream() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        "A ticket opens an event stream and nothing else: send `Accept: text/event-stream`, or a key.",
+    )
+}
+
 /// Something was sent that does not look like a key.
 #[must_use]
 pub fn not_a_key() -> Problem {
@@ -282,6 +322,15 @@ pub fn method_not_allowed(method: &str, allowed: &[&str]) -> Problem {
 #[must_use]
 pub fn not_acceptable(offered: &[&str]) -> Problem {
     Problem::new(ErrorCode::NotAcceptable, format!("`Accept` leaves nothing that this route writes. It writes: {}.", listed(offered)))
+}
+
+/// An event stream's reader takes too long for what it is sent.
+#[must_use]
+pub fn stream_too_slow(secs: u64) -> Problem {
+    Problem::new(
+        ErrorCode::RequestTimeout,
+        format!("What was sent was not read within {secs} s. Connect again with the last id that you saw, and read faster or ask for less."),
+    )
 }
 
 /// The body did not arrive in time.
@@ -592,6 +641,16 @@ pub fn too_many_waiters(max: usize) -> Problem {
     .retry_after(1)
 }
 
+/// As many event streams are open as may be, of this key or in all.
+#[must_use]
+pub fn too_many_streams(max: usize) -> Problem {
+    Problem::new(
+        ErrorCode::TooManyWaiters,
+        format!("{max} event streams are open already, of this key or in all. Close one, or ask with `wait`; one stream can carry many types."),
+    )
+    .retry_after(5)
+}
+
 /// A fault of ours: the caller is told nothing of it.
 #[must_use]
 pub fn internal() -> Problem {
@@ -606,6 +665,23 @@ pub fn internal() -> Problem {
 pub fn overloaded() -> Problem {
     Problem::new(ErrorCode::Overloaded, "The server has more to write than it can; nothing was stored. Send it again in a moment.")
         .retry_after(1)
+}
+
+/// Answers that nobody reads take all the memory that answers may take.
+#[must_use]
+pub fn answers_unread() -> Problem {
+    Problem::new(
+        ErrorCode::Overloaded,
+        "Too much is on its way to clients that read slowly. Ask again in a moment, or for less at once (`limit`).",
+    )
+    .retry_after(2)
+}
+
+/// The server is going away, and with it an event stream.
+#[must_use]
+pub fn stream_draining() -> Problem {
+    Problem::new(ErrorCode::Draining, "The server is shutting down. Connect again in a few seconds, with the last id that you saw; nothing is lost.")
+        .retry_after(2)
 }
 
 /// The server is going away.

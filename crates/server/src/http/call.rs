@@ -32,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What the ids of a stream end with, if a ticket opened it.
+    pub(crate) tag: String,
     /// Held while a request with an Idempotency-Key runs.
     pub(crate) permit: Option<Permit>,
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where its expectation does")]
 
 mod conditions;
+mod cors;
 mod cross_tenant;
 mod every_answer;
 mod every_route;
@@ -11,6 +12,7 @@ mod livez;
 mod payment;
 mod problems;
 mod sockets;
+mod sse;
 mod streams;
 mod v1;
 mod waiting;

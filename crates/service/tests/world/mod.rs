@@ -214,6 +214,8 @@ fn start(
         user_agent: "Ringback/test".into(),
         slots: 64,
         waiters_max: 100,
+        streams_max: 100,
+        streams_per_key_max: 100,
     };
     let service = runtime.block_on(Service::start(deps, config, types)).unwrap();
     (runtime, service)

@@ -9,13 +9,21 @@ mod keys;
 mod log;
 mod resources;
 mod status;
+mod stream_tickets;
 mod subscriptions;
 mod tenants;
 mod types;
 
-use super::{answer::Answer, call::Call, failure::Failure};
+use super::{
+    answer::{Answer, Reply},
+    call::Call,
+    errors::Asked,
+    extract,
+    failure::Failure,
+};
 use crate::routes::Op;
 use http::StatusCode;
+use ringback_service::FeedQuery;
 
 /// Runs the handler of the call's route.
 pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
@@ -58,5 +66,22 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::KeyGet => keys::get(&call),
         Op::KeyDelete => keys::delete(call).await,
         Op::LogGet => log::get(call).await,
+        Op::StreamTicketCreate => stream_tickets::create(call).await,
+    }
+}
+
+/// Opens the stream of the call's route.
+pub(super) async fn stream(call: Call, asked: Asked) -> Result<Reply, Failure> {
+    let query = FeedQuery { last_event_id: extract::last_event_id(&call.headers).map(Into::into), ..stream_query(&call).await? };
+    let stream = call.service().stream(&call.ctx, &query, call.tag.clone()).await?;
+    Ok(super::stream::answer(call.server, stream, asked))
+}
+
+/// What a stream of the call's route wants.
+async fn stream_query(call: &Call) -> Result<FeedQuery, Failure> {
+    match call.route.op {
+        Op::ResourceEvents => events::query_of_resource(call).await,
+        Op::EventFeed => events::query(call),
+        _ => Err(Failure::NotAcceptable),
     }
 }
