@@ -15,6 +15,8 @@ pub mod delivery_state;
 pub mod event_filter;
 pub mod evolve;
 pub mod expr;
+pub mod fair;
+pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod keys;

@@ -21,6 +21,15 @@ pub fn matches(sub: &Subscription, rev: &Revision, event: &Event) -> bool {
         && sub.authority.covers(event.audience)
         && sub.subject.as_ref().is_none_or(|it| event.subject.as_ref() == Some(it))
         && types_match(&rev.types, &event.event_type)
+        && !is_about_itself(sub, event)
+}
+
+/// Whether we tell of this very subscription: what an endpoint that fails is told
+/// of its failing would be one more failure.
+fn is_about_itself(sub: &Subscription, event: &Event) -> bool {
+    event.event_type.first_segment() == "ringback"
+        && event.tenant == sub.tenant
+        && event.subject.as_ref().and_then(|it| it.as_str().strip_prefix("/v1/subscriptions/")) == Some(sub.id.as_str())
 }
 
 /// Whether `event` is the one by which its resource enters one of `until_statuses`.
@@ -81,6 +90,7 @@ mod tests {
                 headers: vec![],
                 timeout_ms: 20_000,
                 concurrency_max: 32,
+                rate_max_per_s: None,
                 delays: vec![5],
                 secrets: vec![],
             },
@@ -96,6 +106,7 @@ mod tests {
             created_at: Timestamp::from_secs(0),
             updated_at: Timestamp::from_secs(0),
             version: 1,
+            failing: None,
         }
     }
 

@@ -27,14 +27,17 @@ mod tests;
 pub use settling::Settling;
 pub use trying::{Effect, GONE_APART, RETRY_SHARE_PERCENT, RetryRefused, Start, UNROUTABLE_RECHECK};
 
-use crate::delivery_state::InWindow;
+use crate::{
+    delivery_state::InWindow,
+    health::{Endpoint, Rules},
+};
 use lines::Line;
 use ringback_model::{
     EventId, Subject, Timestamp,
     delivery::{Attempt, Exception, ExceptionState, SkippedRange},
     event::Place,
     limits,
-    subscription::{Generation, Order, Push, Revision, RevisionNo},
+    subscription::{Failing, Generation, Order, Push, Revision, RevisionNo},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,14 +70,18 @@ pub struct Limits {
     pub events_max: usize,
     /// Exceptions, parked ones included; at the limit the reader stops.
     pub exceptions_max: usize,
+    /// What the health of the endpoint goes by; `None` when it is not looked after.
+    pub rules: Option<Rules>,
 }
 
 impl Limits {
     /// Those of a subscription.
     #[must_use]
     pub fn of(push: &Push) -> Self {
+        let concurrency_max = usize::try_from(push.concurrency_max).unwrap_or(usize::MAX);
         Self {
-            concurrency_max: usize::try_from(push.concurrency_max).unwrap_or(usize::MAX),
+            concurrency_max,
+            rules: Some(Rules { concurrency_max, rate_max_per_s: push.rate_max_per_s }),
             delays: push.delays.clone(),
             events_max: limits::WINDOW_EVENTS_MAX,
             exceptions_max: limits::EXCEPTIONS_MAX,
@@ -111,6 +118,10 @@ pub enum HealthState {
     Ok,
     /// The last try failed, or the reader is stopped by too many exceptions.
     Failing,
+    /// Most tries failed: it is left alone for a while, then asked again.
+    Open,
+    /// It is asked, one try at a time, whether it works again.
+    Probing,
     /// The address cannot be called; the reader waits for the hourly check.
     Unroutable,
 }
@@ -122,6 +133,8 @@ impl HealthState {
         match self {
             Self::Ok => "ok",
             Self::Failing => "failing",
+            Self::Open => "open",
+            Self::Probing => "probing",
             Self::Unroutable => "unroutable",
         }
     }
@@ -171,6 +184,8 @@ struct Failed {
     in_flight: bool,
     /// Somebody asked for the next try.
     manual: bool,
+    /// The try in flight was made before it was due: it spends nothing.
+    early: bool,
 }
 
 /// One push subscription's reader. See the module.
@@ -205,6 +220,13 @@ pub struct Window {
     retries_in_flight: usize,
     retry_was_last: bool,
 
+    endpoint: Option<Endpoint>,
+    /// The try that asks an endpoint whether it works again.
+    probe: Option<Place>,
+    /// The last one that somebody asked for.
+    asked: Option<Place>,
+    /// When the last try started.
+    started_at: Timestamp,
     hold: Option<Hold>,
     failing: Option<(&'static str, Timestamp)>,
     ok_since: Option<Timestamp>,
@@ -227,6 +249,7 @@ impl Window {
     /// `revisions` are all of the subscription's; see `set_revisions`.
     #[must_use]
     pub fn new(resume: Resume, generation: Generation, limits: Limits, revisions: &[Revision], now: Timestamp) -> Self {
+        let endpoint = limits.rules.map(|rules| Endpoint::new(rules, None));
         let mut it = Self {
             generation,
             limits,
@@ -246,6 +269,10 @@ impl Window {
             fresh_in_flight: 0,
             retries_in_flight: 0,
             retry_was_last: false,
+            endpoint,
+            probe: None,
+            asked: None,
+            started_at: now,
             hold: None,
             failing: None,
             ok_since: None,
@@ -260,7 +287,7 @@ impl Window {
         it.add_ranges(&resume.skipped);
         for row in resume.exceptions {
             let subject = row.subject.clone().map(|subject| it.intern(subject));
-            it.insert_exception(Failed { row, subject, in_flight: false, manual: false });
+            it.insert_exception(Failed { row, subject, in_flight: false, manual: false, early: false });
         }
         // Which one is first of its subject is known only now.
         let places: Vec<_> = it.exceptions.keys().copied().collect();
@@ -282,12 +309,18 @@ impl Window {
 
     /// How many more matching events it takes now.
     ///
-    /// Zero while it is not active, while the address cannot be called, and while
-    /// there are too many exceptions.
+    /// Zero while it is not active, while the address cannot be called, while the
+    /// endpoint is left alone and something is pending, and while there are too
+    /// many exceptions.
     #[must_use]
     pub fn room(&self) -> usize {
         if !self.active || self.hold.is_some() {
             return 0;
+        }
+        if self.endpoint.as_ref().is_some_and(|it| !it.is_closed()) {
+            // Left alone, it is read one event, to have something to ask with.
+            let nothing = self.fresh.is_empty() && self.counts.retrying + self.counts.held == 0;
+            return usize::from(nothing && self.exceptions.len() < self.limits.exceptions_max);
         }
         let window = self.limits.events_max.saturating_sub(self.fresh.len() + self.done.len());
         let exceptions = self.limits.exceptions_max.saturating_sub(self.exceptions.len() + self.fresh.len());
@@ -412,6 +445,9 @@ impl Window {
     pub fn set_active(&mut self, active: bool, now: Timestamp) {
         if active && !self.active {
             self.gone_at = None;
+            if let Some(it) = &mut self.endpoint {
+                it.reset();
+            }
             self.recheck(now);
         }
         self.active = active;
@@ -425,7 +461,34 @@ impl Window {
 
     /// Limits count from the next try.
     pub fn set_limits(&mut self, limits: Limits) {
+        match (&mut self.endpoint, limits.rules) {
+            (Some(it), Some(rules)) => it.set_rules(rules),
+            (it, rules) => *it = rules.map(|rules| Endpoint::new(rules, None)),
+        }
         self.limits = limits;
+    }
+
+    /// What was announced of a failing endpoint before a restart.
+    pub fn set_failing(&mut self, failing: Failing) {
+        if let Some(it) = &mut self.endpoint {
+            it.set_failing(failing);
+        }
+    }
+
+    /// Whether what fails now is likely our own fault: then nothing is decided
+    /// against the endpoint, and no try is spent.
+    pub fn set_frozen(&mut self, frozen: bool, now: Timestamp) {
+        if let Some(it) = &mut self.endpoint {
+            it.set_frozen(frozen, now);
+        }
+    }
+
+    /// The endpoint is another one.
+    pub fn reset_endpoint(&mut self, now: Timestamp) {
+        if let Some(it) = &mut self.endpoint {
+            it.reset();
+        }
+        self.recheck(now);
     }
 
     /// The revisions after an edit; call it before anything is offered under a new one.
@@ -509,6 +572,8 @@ impl Window {
     pub fn health(&self) -> Health {
         if let Some(hold) = &self.hold {
             Health { state: HealthState::Unroutable, why: Some(hold.why), since: Some(hold.since) }
+        } else if let Some((waits, why, since)) = self.endpoint.as_ref().and_then(Endpoint::breaker) {
+            Health { state: if waits { HealthState::Open } else { HealthState::Probing }, why: Some(why), since: Some(since) }
         } else if let Some(since) = self.full_since {
             Health { state: HealthState::Failing, why: Some("exceptions-full"), since: Some(since) }
         } else if let Some((why, since)) = self.failing {

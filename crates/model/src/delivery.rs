@@ -78,6 +78,8 @@ impl Outcome {
 pub enum Via {
     /// It was due.
     Schedule,
+    /// To ask an endpoint that was left alone whether it works again.
+    Probe,
     /// Somebody asked for it now.
     Manual,
 }
@@ -88,6 +90,7 @@ impl Via {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "schedule",
+            Self::Probe => "probe",
             Self::Manual => "manual",
         }
     }
@@ -95,7 +98,7 @@ impl Via {
     /// Reads what `as_str` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Schedule, Self::Manual].into_iter().find(|it| it.as_str() == text)
+        [Self::Schedule, Self::Probe, Self::Manual].into_iter().find(|it| it.as_str() == text)
     }
 }
 

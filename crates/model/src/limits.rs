@@ -99,6 +99,8 @@ pub const URL_BYTES_MAX: usize = 2_048;
 pub const CONCURRENCY_MAX: u32 = 256;
 /// Tries in flight to one subscription when nothing is asked for.
 pub const CONCURRENCY_DEFAULT: u32 = 32;
+/// `push.rate_max_per_s`: the most that can be asked for.
+pub const PUSH_RATE_MAX_PER_S: u32 = 10_000;
 /// Deadline of one whole attempt, in milliseconds: least, most, default.
 pub const ATTEMPT_TIMEOUT_MS: (u32, u32, u32) = (1_000, 60_000, 20_000);
 /// Entries of `push.retry.delays`.

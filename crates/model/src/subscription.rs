@@ -57,6 +57,19 @@ pub struct Subscription {
     pub updated_at: Timestamp,
     /// Raised by every edit; the ETag.
     pub version: u64,
+    /// What was announced of an endpoint to which nothing arrives.
+    pub failing: Option<Failing>,
+}
+
+/// How long nothing has arrived at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// When the first try after the last success failed.
+    pub since: Timestamp,
+    /// Tries since then.
+    pub tries: u32,
+    /// How often that was announced.
+    pub announced: u8,
 }
 
 /// What is matched and how it is written, from a place on.
@@ -189,7 +202,7 @@ pub enum State {
     Active,
     /// Its owner stopped it; the cursor stays.
     Paused,
-    /// We stopped it because its endpoint said 410 twice; the cursor stays.
+    /// We stopped it because its endpoint said 410 twice, or because nothing arrived for days; the cursor stays.
     Suspended,
     /// A one-shot that has called, or never will.
     Done,
@@ -225,6 +238,8 @@ pub struct Push {
     pub timeout_ms: u32,
     /// Tries in flight at once.
     pub concurrency_max: u32,
+    /// Tries a second, at most; as fast as it takes them if `None`.
+    pub rate_max_per_s: Option<u32>,
     /// Mean delays before the second, third … try, in seconds; one more try than entries.
     pub delays: Vec<u32>,
     /// Signing secrets, newest first; never empty.

@@ -4,7 +4,7 @@
 //! read, and of published events only what was published in his own scope for
 //! him to see.
 
-use crate::{Ctx, Error, NewEvent, Service, page::Page};
+use crate::{Ctx, Error, NewEvent, Service, own_events::OWN_EVENTS, page::Page};
 use ringback_engine::{catalogue, catalogue::Entry, lifecycle::Violation, suggest::did_you_mean};
 use ringback_model::{EventType, Timestamp, event::Scope, key::Authority, limits};
 use std::collections::BTreeMap;
@@ -81,6 +81,8 @@ impl Service {
         let visible = served.iter().filter(|it| authority.covers(it.compiled.decl.access.read));
         let mut all: Vec<Entry> = visible.flat_map(|it| catalogue::of_type(&it.compiled)).collect();
         all.extend(self.inner.events_declared.values().map(catalogue::CompiledEvent::entry));
+        let own = OWN_EVENTS.iter().filter_map(|(name, says)| Some((EventType::parse(name).ok()?, *says)));
+        all.extend(own.map(|(event_type, says)| Entry { event_type, description: Some(says.into()), schema: None, example: None }));
         all
     }
 
@@ -94,7 +96,8 @@ impl Service {
         if self.hidden(authority, event_type) {
             return Ok(false);
         }
-        if self.inner.events_declared.contains_key(event_type) || self.makes(event_type) {
+        let own = || OWN_EVENTS.iter().any(|(name, _)| *name == event_type.as_str());
+        if self.inner.events_declared.contains_key(event_type) || self.makes(event_type) || own() {
             return Ok(true);
         }
         if authority == Authority::Operator {

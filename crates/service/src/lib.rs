@@ -22,6 +22,7 @@ mod lists;
 mod locks;
 mod log;
 mod mirror;
+mod own_events;
 mod page;
 mod rate;
 mod registry;

@@ -3,11 +3,17 @@
 //! An edit freezes the reader, commits, and lets it go on under the new
 //! revision: what was matched before keeps its own, bytes included.
 
-use crate::{Ctx, Error, Outcome, Service, Write, dispatcher, idempotency::Decision, page::Page, resources::IfMatch};
+use crate::{
+    Ctx, Error, Outcome, Service, Write, dispatcher,
+    idempotency::Decision,
+    own_events::{self, Suspended},
+    page::Page,
+    resources::IfMatch,
+};
 use ringback_engine::{lifecycle, window::HealthState};
 use ringback_model::{
     ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
-    event::{PayloadForm, Place, Scope},
+    event::{EventDraft, PayloadForm, Place, Scope},
     ids,
     key::Authority,
     limits,
@@ -58,6 +64,8 @@ pub struct NewPush {
     pub timeout_ms: u32,
     /// Tries in flight.
     pub concurrency_max: u32,
+    /// Tries a second.
+    pub rate_max_per_s: Option<u32>,
     /// Mean delays, in seconds.
     pub delays: Vec<u32>,
 }
@@ -77,6 +85,7 @@ pub struct SubscriptionPatch {
     pub headers: Option<Vec<(String, String)>>,
     pub timeout_ms: Option<u32>,
     pub concurrency_max: Option<u32>,
+    pub rate_max_per_s: Option<Option<u32>>,
     pub delays: Option<Vec<u32>>,
 }
 
@@ -124,6 +133,15 @@ pub enum ResumeFrom {
     Cursor,
     /// At the end of the log; what lies between is skipped.
     Now,
+}
+
+/// How the reading of a subscription ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A one-shot that has called, or never will.
+    Done,
+    /// Its endpoint takes nothing any more.
+    Suspended(Suspended),
 }
 
 const SKIP_WHY: &str = "resumed-from-now";
@@ -192,6 +210,7 @@ impl Service {
                 headers: new.push.headers,
                 timeout_ms: new.push.timeout_ms,
                 concurrency_max: new.push.concurrency_max,
+                rate_max_per_s: new.push.rate_max_per_s,
                 delays: new.push.delays,
                 secrets: vec![sealed],
             },
@@ -207,6 +226,7 @@ impl Service {
             created_at: now,
             updated_at: now,
             version: 1,
+            failing: None,
         });
         let last = self.inner.store.bounds(&subscription.scope).await?.last;
         let view = self.view_of(&subscription, from, last, None);
@@ -379,6 +399,7 @@ impl Service {
         after.push.url = patch.url.unwrap_or(after.push.url);
         after.push.headers = patch.headers.unwrap_or(after.push.headers);
         after.push.timeout_ms = patch.timeout_ms.unwrap_or(after.push.timeout_ms);
+        after.push.rate_max_per_s = patch.rate_max_per_s.unwrap_or(after.push.rate_max_per_s);
         after.push.concurrency_max = patch.concurrency_max.unwrap_or(after.push.concurrency_max);
         after.push.delays = patch.delays.unwrap_or(after.push.delays);
         if let Some(text) = patch.secret {
@@ -460,7 +481,8 @@ impl Service {
                 State::Active => return service.unchanged(&ctx, &before, write).await,
                 State::Paused | State::Suspended => {}
             }
-            let after = service.in_state(&before, State::Active);
+            let mut after = service.in_state(&before, State::Active);
+            after.failing = None;
             let mut ranges = Vec::new();
             let mut end = 0;
             if from == ResumeFrom::Now {
@@ -470,7 +492,12 @@ impl Service {
                 let plan = service.inner.dispatcher.plan_skip(before.no, end, SKIP_WHY).await;
                 ranges = plan.ok_or_else(|| if service.ready() { Error::Overloaded } else { Error::Draining })?;
             }
-            let result = service.replace(&ctx, &before, after, "subscription.resume", ranges.clone(), write).await;
+            let told = match (before.state, from) {
+                (State::Suspended, ResumeFrom::Cursor) => vec![service.resumed_event(&before, "cursor", after.updated_at)?],
+                (State::Suspended, ResumeFrom::Now) => vec![service.resumed_event(&before, "now", after.updated_at)?],
+                _ => Vec::new(),
+            };
+            let result = service.replace_all(&ctx, &before, after, "subscription.resume", (ranges.clone(), told), write).await;
             if result.is_ok() && from == ResumeFrom::Now {
                 service.inner.dispatcher.skip(before.no, ranges, end).await;
             }
@@ -486,11 +513,11 @@ impl Service {
 
     /// Ends the reading of a subscription by itself: a one-shot that is over, an endpoint
     /// that is gone. Tried until it is stored.
-    pub(crate) fn end_reading(&self, no: u32, state: State) {
+    pub(crate) fn end_reading(&self, no: u32, end: End) {
         let service = self.clone();
         tokio::spawn(async move {
             loop {
-                match service.end_reading_once(no, state).await {
+                match service.end_reading_once(no, end).await {
                     Ok(()) => return,
                     Err(Error::Draining) => return,
                     Err(why) => {
@@ -502,7 +529,11 @@ impl Service {
         });
     }
 
-    async fn end_reading_once(&self, no: u32, state: State) -> Result<(), Error> {
+    async fn end_reading_once(&self, no: u32, end: End) -> Result<(), Error> {
+        let state = match end {
+            End::Done => State::Done,
+            End::Suspended(_) => State::Suspended,
+        };
         let Some(before) = self.registry().subscription_no(no).cloned() else { return Ok(()) };
         let _turn = self.turn_with(&before).await;
         let Some(before) = self.registry().subscription_no(no).cloned() else { return Ok(()) };
@@ -511,10 +542,17 @@ impl Service {
         if !ends {
             return Ok(());
         }
-        let ctx = Ctx { caller: crate::Caller::socket_operator(), scope: Scope::Tenant(before.tenant.clone()) };
+        let ctx = own_events::self_ctx(&before);
         let action = if state == State::Done { "subscription.done" } else { "subscription.suspend" };
-        let after = self.in_state(&before, state);
-        self.replace(&ctx, &before, after, action, Vec::new(), Write::plain()).await?;
+        let mut after = self.in_state(&before, state);
+        let mut told = Vec::new();
+        if let End::Suspended(why) = end {
+            told.push(self.suspended_event(&before, why, after.updated_at)?);
+            if let Suspended::Silent(it) = why {
+                after.failing = Some(it);
+            }
+        }
+        self.replace_telling(&ctx, &before, after, action, told, Write::plain()).await?;
         tracing::info!(subscription.id = %before.id, "subscription {} is {} now", before.id, state.as_str());
         self.inner.dispatcher.refresh(no).await;
         Ok(())
@@ -565,12 +603,38 @@ impl Service {
         skipped: Vec<ringback_model::delivery::SkippedRange>,
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
+        self.replace_all(ctx, before, after, action, (skipped, Vec::new()), write).await
+    }
+
+    /// As `replace`, with events that tell of it.
+    pub(crate) async fn replace_telling(
+        &self,
+        ctx: &Ctx,
+        before: &Subscription,
+        after: Subscription,
+        action: &'static str,
+        told: Vec<EventDraft>,
+        write: Write<SubscriptionWritten>,
+    ) -> Result<Outcome<SubscriptionWritten>, Error> {
+        self.replace_all(ctx, before, after, action, (Vec::new(), told), write).await
+    }
+
+    async fn replace_all(
+        &self,
+        ctx: &Ctx,
+        before: &Subscription,
+        after: Subscription,
+        action: &'static str,
+        (skipped, told): (Vec<ringback_model::delivery::SkippedRange>, Vec<EventDraft>),
+        write: Write<SubscriptionWritten>,
+    ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let after = Arc::new(after);
         let view = self.subscription_view(&after).await?;
         let written = SubscriptionWritten { view, secret: None, created: false, deleted: false };
         let outcome = self
             .write(ctx, write, || async {
-                let mut set = self.control_set(ctx, &after, action, after.updated_at);
+                let mut set = self.control_set(ctx, &after, action, self.now());
+                set.events.clone_from(&told);
                 set.changes.push(Change::Subscription {
                     subscription: Box::new((*after).clone()),
                     expected: Expected::Version(before.version),
@@ -601,7 +665,7 @@ impl Service {
         .await
     }
 
-    async fn turn_with(&self, subscription: &Subscription) -> crate::locks::Turn<'_> {
+    pub(crate) async fn turn_with(&self, subscription: &Subscription) -> crate::locks::Turn<'_> {
         self.inner.locks.turn(format!("subscription {}", subscription.no)).await
     }
 

@@ -16,7 +16,7 @@ use ringback_model::{
     Timestamp,
     delivery::SkippedRange,
     event::{PayloadForm, Place, Scope},
-    subscription::{Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
+    subscription::{Failing, Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
 use ringback_ports::store::{StoreError, Subscriptions};
@@ -134,6 +134,7 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
             headers: push.headers,
             timeout_ms: push.timeout_ms,
             concurrency_max: push.concurrency_max,
+            rate_max_per_s: push.rate_max_per_s,
             delays: push.delays,
             secrets: push.secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
         },
@@ -142,6 +143,7 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
         created_at: Timestamp::from_micros(body.created_at),
         updated_at: Timestamp::from_micros(body.updated_at),
         version,
+        failing: body.failing.map(|it| Failing { since: Timestamp::from_micros(it.since), tries: it.tries, announced: it.announced }),
     })
 }
 
@@ -162,6 +164,15 @@ struct Body {
     generation: u32,
     created_at: i64,
     updated_at: i64,
+    #[serde(default)]
+    failing: Option<StoredFailing>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredFailing {
+    since: i64,
+    tries: u32,
+    announced: u8,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,6 +188,8 @@ struct StoredPush {
     headers: Vec<(String, String)>,
     timeout_ms: u32,
     concurrency_max: u32,
+    #[serde(default)]
+    rate_max_per_s: Option<u32>,
     delays: Vec<u32>,
     secrets: Vec<StoredSecret>,
 }
@@ -231,6 +244,7 @@ impl From<&Subscription> for Body {
                 headers: it.push.headers.clone(),
                 timeout_ms: it.push.timeout_ms,
                 concurrency_max: it.push.concurrency_max,
+                rate_max_per_s: it.push.rate_max_per_s,
                 delays: it.push.delays.clone(),
                 secrets: it.push.secrets.iter().map(secret).collect(),
             },
@@ -238,6 +252,7 @@ impl From<&Subscription> for Body {
             generation: it.generation,
             created_at: it.created_at.as_micros(),
             updated_at: it.updated_at.as_micros(),
+            failing: it.failing.map(|it| StoredFailing { since: it.since.as_micros(), tries: it.tries, announced: it.announced }),
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct PushView {
     pub timeout_ms: u32,
     /// Tries in flight at once, at most.
     pub concurrency_max: u32,
+    /// Tries a second, at most.
+    pub rate_max_per_s: Option<u32>,
     /// The schedule.
     pub retry: RetryView,
     /// `whsec_…`: only in the answer to its making.
@@ -118,6 +120,7 @@ impl SubscriptionView {
                 headers: it.push.headers.iter().cloned().collect(),
                 timeout_ms: it.push.timeout_ms,
                 concurrency_max: it.push.concurrency_max,
+                rate_max_per_s: it.push.rate_max_per_s,
                 retry: RetryView { delays: it.push.delays.clone() },
                 secret,
             },
@@ -181,6 +184,8 @@ pub struct NewPush {
     pub timeout_ms: u32,
     /// Tries in flight at once, at most.
     pub concurrency_max: u32,
+    /// Tries a second, at most.
+    pub rate_max_per_s: Option<u32>,
     /// Mean delays in seconds.
     pub delays: Vec<u32>,
 }
@@ -209,6 +214,8 @@ pub struct PatchSubscription {
     pub timeout_ms: Option<u32>,
     /// Tries in flight at once, at most.
     pub concurrency_max: Option<u32>,
+    /// Tries a second, at most; `Some(None)` for as many as it takes.
+    pub rate_max_per_s: Option<Option<u32>>,
     /// Mean delays in seconds.
     pub delays: Option<Vec<u32>>,
 }
@@ -276,6 +283,7 @@ const PATHS: &[&str] = &[
     "push.headers",
     "push.timeout_ms",
     "push.concurrency_max",
+    "push.rate_max_per_s",
     "push.retry",
     "push.retry.delays",
 ];
@@ -319,11 +327,17 @@ const PATCH: Shape = Shape {
     paths: PATHS,
 };
 
-const PUSH: Shape =
-    Shape { members: &["url", "secret", "headers", "timeout_ms", "concurrency_max", "retry"], read_only: &[], paths: PATHS };
+const PUSH: Shape = Shape {
+    members: &["url", "secret", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry"],
+    read_only: &[],
+    paths: PATHS,
+};
 
-const PATCH_PUSH: Shape =
-    Shape { members: &["url", "headers", "timeout_ms", "concurrency_max", "retry"], read_only: &[("secret", FIXED)], paths: PATHS };
+const PATCH_PUSH: Shape = Shape {
+    members: &["url", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry"],
+    read_only: &[("secret", FIXED)],
+    paths: PATHS,
+};
 
 const RETRY: Shape = Shape { members: &["delays"], read_only: &[], paths: PATHS };
 
@@ -388,8 +402,9 @@ impl NewPush {
         };
         let timeout_ms = timeout_ms(it, problems);
         let concurrency_max = concurrency_max(it, problems);
+        let rate_max_per_s = rate_max_per_s(it, problems);
         let delays = it.object("retry", &RETRY, problems).map_or_else(|| DELAYS_DEFAULT.to_vec(), |it| delays(&it, problems));
-        Some(Self { url: url?.to_owned(), secret, headers, timeout_ms, concurrency_max, delays })
+        Some(Self { url: url?.to_owned(), secret, headers, timeout_ms, concurrency_max, rate_max_per_s, delays })
     }
 }
 
@@ -439,6 +454,7 @@ impl PatchSubscription {
         };
         self.timeout_ms = there(it, "timeout_ms").then(|| timeout_ms(it, problems));
         self.concurrency_max = there(it, "concurrency_max").then(|| concurrency_max(it, problems));
+        self.rate_max_per_s = there(it, "rate_max_per_s").then(|| rate_max_per_s(it, problems));
         self.delays = match it.given("retry") {
             Given::Absent => None,
             Given::Null => Some(DELAYS_DEFAULT.to_vec()),
@@ -479,6 +495,10 @@ fn timeout_ms(it: &Object<'_>, problems: &mut Problems) -> u32 {
 
 fn concurrency_max(it: &Object<'_>, problems: &mut Problems) -> u32 {
     it.integer("concurrency_max", 1, limits::CONCURRENCY_MAX, problems).unwrap_or(limits::CONCURRENCY_DEFAULT)
+}
+
+fn rate_max_per_s(it: &Object<'_>, problems: &mut Problems) -> Option<u32> {
+    it.integer("rate_max_per_s", 1, limits::PUSH_RATE_MAX_PER_S, problems)
 }
 
 fn delays(it: &Object<'_>, problems: &mut Problems) -> Vec<u32> {

@@ -144,7 +144,7 @@ impl Window {
             state: ExceptionState::Held,
             created_at: now,
         };
-        self.insert_exception(Failed { row, subject: fresh.subject, in_flight: false, manual: false });
+        self.insert_exception(Failed { row, subject: fresh.subject, in_flight: false, manual: false, early: false });
         self.touch(place, now);
         self.note_full(now);
     }

@@ -613,7 +613,7 @@ proptest! {
         delays in prop::collection::vec(1_u32..4, 1..3),
         ops in prop::collection::vec(op(), 1..120),
     ) {
-        let mut world = World::new(orders, edited_at, Limits { concurrency_max, delays, events_max, exceptions_max });
+        let mut world = World::new(orders, edited_at, Limits { concurrency_max, delays, events_max, exceptions_max, rules: None });
         for op in ops {
             world.step(op);
         }

@@ -1,5 +1,6 @@
 //! One table for each rule of the window. Whether they hold together is `model`'s.
 
+mod breaker;
 mod health;
 mod settling;
 
@@ -25,7 +26,7 @@ fn revision(no: RevisionNo, order: Order) -> Revision {
 }
 
 fn limits() -> Limits {
-    Limits { concurrency_max: 10, delays: vec![10, 100], events_max: 100, exceptions_max: 50 }
+    Limits { concurrency_max: 10, delays: vec![10, 100], events_max: 100, exceptions_max: 50, rules: None }
 }
 
 fn failed(reason: &'static str) -> Outcome {

@@ -1,7 +1,11 @@
 //! Starting tries and hearing what came of them.
 
 use super::{Failed, Fresh, Window};
-use crate::retry::{self, Next};
+use crate::{
+    fair::Wants,
+    health::{Class, Endpoint, Gate, Notice, class},
+    retry::{self, Next},
+};
 use core::time::Duration;
 use ringback_model::{
     EventId, Timestamp,
@@ -41,7 +45,9 @@ pub struct Effect {
     /// For this delivery.
     pub next: Next,
     /// The endpoint said 410 a second time: the caller suspends the subscription.
-    pub suspend: bool,
+    pub gone: bool,
+    /// What somebody has to be told.
+    pub notice: Notice,
 }
 
 /// Why a delivery is not tried now.
@@ -61,6 +67,15 @@ pub enum RetryRefused {
     NotFailed,
 }
 
+/// What is started next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pick {
+    Fresh(Place),
+    Retry(Place),
+    /// The one that asks whether the endpoint works again: fresh or a retry.
+    Probe(Place),
+}
+
 /// A reader that waits because its address cannot be called.
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
@@ -75,26 +90,74 @@ impl Window {
     /// Fresh events start in order of the log; retries once due, the oldest
     /// first. While both wait they take turns, and retries hold at most
     /// `RETRY_SHARE_PERCENT` of the slots. While the address is known to be
-    /// unroutable one try an hour asks it again. Nothing starts while as many
-    /// attempts as the window has events are not stored yet.
+    /// unroutable one try an hour asks it again; an endpoint that is left alone is
+    /// asked with the oldest that is pending, due or not. Nothing starts while as
+    /// many attempts as the window has events are not stored yet.
     pub fn poll_start(&mut self, now: Timestamp) -> Option<Start> {
+        self.start(self.pick(false, now)?, now)
+    }
+
+    /// As `poll_start`, but no retries: they hold their share of all slots.
+    pub fn poll_start_fresh(&mut self, now: Timestamp) -> Option<Start> {
+        self.start(self.pick(true, now)?, now)
+    }
+
+    /// What `poll_start` has to start now.
+    #[must_use]
+    pub fn wants(&self, now: Timestamp) -> Option<Wants> {
+        match self.pick(true, now) {
+            Some(_) => Some(Wants::Fresh),
+            None => self.pick(false, now).map(|_| Wants::Retries),
+        }
+    }
+
+    fn pick(&self, fresh_only: bool, now: Timestamp) -> Option<Pick> {
         if !self.may_start() || self.hold.as_ref().is_some_and(|it| now < it.resume_at) {
             return None;
         }
+        match self.gate(now) {
+            Gate::Wait(_) => return None,
+            Gate::Probe => return self.oldest_pending(now),
+            Gate::Free => {}
+        }
         let fresh = self.ready.first().copied();
-        let retry = self.due.first().filter(|(due_at, _)| *due_at <= now).map(|(_, place)| *place);
-        let start = match (fresh, retry) {
-            (Some(fresh), Some(retry)) => {
-                if self.retry_was_last || self.retries_in_flight >= self.retries_max() {
-                    self.start_fresh(fresh)
-                } else {
-                    self.start_retry(retry)
-                }
-            }
-            (Some(fresh), None) => self.start_fresh(fresh),
-            (None, Some(retry)) => self.start_retry(retry),
+        let retry = self.due.first().filter(|(due_at, _)| *due_at <= now && !fresh_only).map(|(_, place)| *place);
+        match (fresh, retry) {
+            (Some(fresh), Some(_)) if self.retry_was_last || self.retries_in_flight >= self.retries_max() => Some(Pick::Fresh(fresh)),
+            (_, Some(retry)) => Some(Pick::Retry(retry)),
+            (Some(fresh), None) => Some(Pick::Fresh(fresh)),
             (None, None) => None,
+        }
+    }
+
+    /// What an endpoint is asked with: what somebody asked for, else the first of the log.
+    fn oldest_pending(&self, now: Timestamp) -> Option<Pick> {
+        let may_start = |place: &Place| self.due.iter().any(|(due_at, it)| it == place && *due_at <= now);
+        if let Some(place) = self.asked.filter(|it| self.exceptions.get(it).is_some_and(|it| it.manual) && may_start(it)) {
+            return Some(Pick::Probe(place));
+        }
+        let retry = self.due.iter().map(|(_, place)| *place).min();
+        [self.ready.first().copied(), retry].into_iter().flatten().min().map(Pick::Probe)
+    }
+
+    fn gate(&self, now: Timestamp) -> Gate {
+        self.endpoint.as_ref().map_or(Gate::Free, |it| it.gate(self.in_flight(), now))
+    }
+
+    fn start(&mut self, pick: Pick, now: Timestamp) -> Option<Start> {
+        let start = match pick {
+            Pick::Fresh(place) => self.start_fresh(place),
+            Pick::Retry(place) => self.start_retry(place, now),
+            Pick::Probe(place) => {
+                let start = if self.fresh.contains_key(&place) { self.start_fresh(place) } else { self.start_retry(place, now) };
+                self.probe = Some(place);
+                start.map(|it| Start { via: if it.via == Via::Manual { it.via } else { Via::Probe }, ..it })
+            }
         }?;
+        self.started_at = now;
+        if let Some(endpoint) = &mut self.endpoint {
+            endpoint.handle_start(now);
+        }
         let subject = self
             .fresh
             .get(&start.place)
@@ -115,10 +178,11 @@ impl Window {
         Some(Start { place, event: it.event, revision: it.revision, try_no: 1, via: Via::Schedule })
     }
 
-    fn start_retry(&mut self, place: Place) -> Option<Start> {
+    fn start_retry(&mut self, place: Place, now: Timestamp) -> Option<Start> {
         let it = self.exceptions.get_mut(&place)?;
         if let ExceptionState::Retrying { due_at } = it.row.state {
             self.due.remove(&(due_at, place));
+            it.early = due_at > now;
         }
         it.in_flight = true;
         self.retries_in_flight += 1;
@@ -143,11 +207,28 @@ impl Window {
         if !self.may_start() {
             return None;
         }
-        match &self.hold {
+        let pending = !self.ready.is_empty() || !self.due.is_empty();
+        let turn = match &self.endpoint {
+            None => None,
+            // Waits for the end of a try.
+            Some(it) => Some(it.turn(self.in_flight())?),
+        };
+        if !self.is_closed() {
+            // It is asked with whatever there is, due or not.
+            let at = turn.max(self.hold.as_ref().map(|it| it.resume_at));
+            return at.filter(|_| pending);
+        }
+        let by_time = match &self.hold {
             Some(hold) if !self.ready.is_empty() => Some(hold.resume_at),
             Some(hold) => self.oldest_due().map(|it| it.max(hold.resume_at)),
+            None if !self.ready.is_empty() && turn.is_some_and(|it| it > self.started_at) => turn,
             None => self.oldest_due(),
-        }
+        }?;
+        Some(turn.map_or(by_time, |it| it.max(by_time)))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.endpoint.as_ref().is_none_or(Endpoint::is_closed)
     }
 
     /// A try ended with `outcome`: keeps `attempt`, and decides what follows.
@@ -155,41 +236,67 @@ impl Window {
     /// `jitter` is in 0..1. `None` when no try of this place is in flight:
     /// nothing is kept then.
     pub fn handle_outcome(&mut self, place: Place, attempt: Attempt, outcome: &Outcome, now: Timestamp, jitter: f64) -> Option<Effect> {
-        let tries = self.end_try(place)?;
+        let in_flight = self.in_flight();
+        let (tries, due_at) = self.end_try(place)?;
+        let started = attempt.at;
         self.attempts.push(attempt);
         self.unsettled_since.get_or_insert(now);
-        let next = retry::next(tries.saturating_add(1), outcome, &self.limits.delays, now, jitter);
+        let frozen = self.endpoint.as_ref().is_some_and(Endpoint::is_frozen) && matches!(class(outcome), Class::Endpoint { .. });
+        let next = if frozen {
+            // It is us: nobody pays for it with a try.
+            Next::RetryAt(now + retry::delay(&self.limits.delays, tries.max(1), jitter).unwrap_or(UNROUTABLE_RECHECK))
+        } else {
+            retry::next(tries.saturating_add(1), outcome, &self.limits.delays, now, jitter)
+        };
+        let next = match (next, due_at) {
+            // It was asked before its time: nothing was spent, and its time stands.
+            (Next::RetryAt(_) | Next::Park { .. }, Some(due_at)) => Next::RetryAt(due_at),
+            (next, _) => next,
+        };
+        let spent = u32::from(!frozen && due_at.is_none());
         match next {
             Next::Delivered => self.succeeded(place, now),
-            Next::RetryAt(due_at) => self.failed(place, ExceptionState::Retrying { due_at }, now),
-            Next::Park { reason } => self.failed(place, ExceptionState::Parked { reason: reason.into(), at: now }, now),
+            Next::RetryAt(due_at) => self.failed(place, ExceptionState::Retrying { due_at }, spent, now),
+            Next::Park { reason } => self.failed(place, ExceptionState::Parked { reason: reason.into(), at: now }, spent, now),
             Next::Hold { .. } => self.returned(place, now),
         }
-        let suspend = self.note_health(outcome, now);
-        Some(Effect { next, suspend })
+        let probe = self.probe.take_if(|it| *it == place).is_some();
+        let notice = match &mut self.endpoint {
+            Some(it) => it.handle_end(outcome, started, in_flight, probe, now, jitter),
+            None => Notice::Nothing,
+        };
+        let gone = self.note_health(outcome, now);
+        Some(Effect { next, gone, notice })
     }
 
     /// A try ended without a verdict (we are shutting down): it was not spent.
     pub fn handle_abort(&mut self, place: Place, now: Timestamp) {
         if self.end_try(place).is_some() {
+            self.probe.take_if(|it| *it == place);
             self.returned(place, now);
         }
     }
 
-    /// Marks the try of `place` as over; the tries spent before it.
-    fn end_try(&mut self, place: Place) -> Option<u32> {
-        let (subject, tries) = if let Some(it) = self.fresh.get_mut(&place).filter(|it| it.in_flight) {
+    /// Marks the try of `place` as over; the tries spent before it, and when it is
+    /// due if it was made before that.
+    fn end_try(&mut self, place: Place) -> Option<(u32, Option<Timestamp>)> {
+        let (subject, before) = if let Some(it) = self.fresh.get_mut(&place).filter(|it| it.in_flight) {
             it.in_flight = false;
             self.fresh_in_flight -= 1;
-            (it.subject.clone(), 0)
+            (it.subject.clone(), (0, None))
         } else {
             let it = self.exceptions.get_mut(&place).filter(|it| it.in_flight)?;
             it.in_flight = false;
             self.retries_in_flight -= 1;
-            (it.subject.clone(), it.row.tries)
+            let early = core::mem::take(&mut it.early);
+            let due_at = match it.row.state {
+                ExceptionState::Retrying { due_at } if early => Some(due_at),
+                _ => None,
+            };
+            (it.subject.clone(), (it.row.tries, due_at))
         };
         self.count_in_flight(subject.as_ref(), false);
-        Some(tries)
+        Some(before)
     }
 
     fn succeeded(&mut self, place: Place, now: Timestamp) {
@@ -206,7 +313,7 @@ impl Window {
         self.refresh_line(subject.as_ref(), now);
     }
 
-    fn failed(&mut self, place: Place, state: ExceptionState, now: Timestamp) {
+    fn failed(&mut self, place: Place, state: ExceptionState, spent: u32, now: Timestamp) {
         let subject = if let Some(Fresh { event, subject, revision, .. }) = self.remove_fresh(place) {
             let row = Exception {
                 place,
@@ -214,15 +321,15 @@ impl Window {
                 subject: subject.as_deref().cloned(),
                 revision,
                 generation: self.generation,
-                tries: 1,
+                tries: spent,
                 state,
                 created_at: now,
             };
-            self.insert_exception(Failed { row, subject: subject.clone(), in_flight: false, manual: false });
+            self.insert_exception(Failed { row, subject: subject.clone(), in_flight: false, manual: false, early: false });
             subject
         } else if let Some(mut it) = self.remove_exception(place) {
             let subject = it.subject.clone();
-            it.row.tries = it.row.tries.saturating_add(1);
+            it.row.tries = it.row.tries.saturating_add(spent);
             it.row.state = state;
             it.manual = false;
             self.insert_exception(it);
@@ -282,8 +389,11 @@ impl Window {
         }
     }
 
-    /// Asks an unroutable address again now; for when its URL was edited.
+    /// Asks an unroutable address, or an endpoint that is left alone, again now.
     pub fn recheck(&mut self, now: Timestamp) {
+        if let Some(it) = &mut self.endpoint {
+            it.recheck(now);
+        }
         if let Some(hold) = &mut self.hold {
             hold.resume_at = hold.resume_at.min(now);
         }
@@ -310,6 +420,7 @@ impl Window {
         let subject = it.subject.clone();
         it.row.state = ExceptionState::Retrying { due_at: now };
         it.manual = true;
+        self.asked = Some(place);
         self.insert_exception(it);
         self.touch(place, now);
         self.recheck(now);

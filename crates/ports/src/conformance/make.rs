@@ -228,6 +228,7 @@ pub fn subscription(no: u32) -> Subscription {
             headers: Vec::new(),
             timeout_ms: 20_000,
             concurrency_max: 32,
+            rate_max_per_s: None,
             delays: vec![5, 30],
             secrets: vec![SealedSecret { created_at: at(3), expires_at: None, sealed: vec![1, 2, 254] }],
         },
@@ -243,6 +244,7 @@ pub fn subscription(no: u32) -> Subscription {
         created_at: at(3),
         updated_at: at(3),
         version: 1,
+        failing: None,
     }
 }
 

@@ -10,7 +10,7 @@ use ringback_model::{
     delivery::SkippedRange,
     event::{PayloadForm, Scope},
     key::Authority,
-    subscription::{Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
+    subscription::{Failing, Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -31,6 +31,7 @@ fn rich(no: u32, until: Option<Until>, state: State) -> Subscription {
             headers: vec![("x-env".into(), "prod".into()), ("x-a".into(), String::new())],
             timeout_ms: 1_000,
             concurrency_max: 256,
+            rate_max_per_s: Some(7),
             delays: vec![1, 86_400],
             secrets: vec![
                 SealedSecret { created_at: at(9), expires_at: None, sealed: (0..=255).collect() },
@@ -52,6 +53,7 @@ fn rich(no: u32, until: Option<Until>, state: State) -> Subscription {
         created_at: at(1),
         updated_at: at(2),
         version: 1,
+        failing: Some(Failing { since: at(7), tries: 21, announced: 2 }),
         ..subscription(no)
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Done;
 use crate::Service;
-use ringback_engine::window::Start;
+use ringback_engine::{fair::Held, window::Start};
 use ringback_model::{
-    AttemptId,
+    AttemptId, Timestamp,
     delivery::{Attempt, Outcome},
     event::{self, Event},
     subscription::{Generation, Subscription},
@@ -19,8 +19,18 @@ pub(super) struct Job {
     pub(super) subscription: Arc<Subscription>,
     pub(super) generation: Generation,
     pub(super) start: Start,
+    /// The slot that it holds.
+    pub(super) held: Held,
     /// The event, if the window still holds it.
     pub(super) event: Option<Arc<Event>>,
+}
+
+/// What a try brought.
+pub(super) struct Came {
+    pub(super) attempt: Attempt,
+    pub(super) outcome: Outcome,
+    /// It told of ourselves (`ringback.*`): what becomes of it is not told again.
+    pub(super) own: bool,
 }
 
 /// Says that the try is over, also when it broke: a slot is never leaked.
@@ -28,30 +38,35 @@ struct Report {
     no: u32,
     generation: Generation,
     place: u64,
-    came: Option<(Attempt, Outcome)>,
+    held: Option<Held>,
+    started: Timestamp,
+    came: Option<Box<Came>>,
     out: mpsc::UnboundedSender<Done>,
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
-        let Self { no, generation, place, .. } = *self;
-        let _ = self.out.send(Done::Tried { no, generation, place, came: self.came.take() });
+        let Self { no, generation, place, started, .. } = *self;
+        if let Some(held) = self.held.take() {
+            let _ = self.out.send(Done::Tried { no, generation, place, held, started, came: self.came.take() });
+        }
     }
 }
 
 pub(super) fn spawn(service: Service, job: Job, out: mpsc::UnboundedSender<Done>) {
     let (no, generation, place) = (job.subscription.no, job.generation, job.start.place);
     tokio::spawn(async move {
-        let mut report = Report { no, generation, place, came: None, out };
+        let (held, started) = (Some(job.held.clone()), service.now());
+        let mut report = Report { no, generation, place, held, started, came: None, out };
         match run(&service, job).await {
-            Ok(came) => report.came = Some(came),
+            Ok(came) => report.came = Some(Box::new(came)),
             Err(why) => tracing::warn!(subscription.no = no, "a try could not be made, trying again: {why}"),
         }
     });
 }
 
-async fn run(service: &Service, job: Job) -> Result<(Attempt, Outcome), String> {
-    let Job { subscription, generation, start, event } = job;
+async fn run(service: &Service, job: Job) -> Result<Came, String> {
+    let Job { subscription, generation, start, event, held: _ } = job;
     let event = match event {
         Some(event) => event,
         None => service
@@ -112,10 +127,11 @@ async fn run(service: &Service, job: Job) -> Result<(Attempt, Outcome), String> 
         subscription.id,
         outcome.as_str(),
     );
-    Ok((attempt, outcome))
+    let own = event.event_type.first_segment() == "ringback";
+    Ok(Came { attempt, outcome, own })
 }
 
-fn open_secrets(service: &Service, subscription: &Subscription, now: ringback_model::Timestamp) -> Result<Vec<Secret>, String> {
+fn open_secrets(service: &Service, subscription: &Subscription, now: Timestamp) -> Result<Vec<Secret>, String> {
     let data_key = service.data_key(&subscription.tenant).map_err(|it| format!("{it:?}"))?;
     let row = subscription.no.to_string();
     let at = binding(subscription.tenant.as_str(), &row);

@@ -19,14 +19,19 @@ mod reader;
 pub(crate) use attempt::binding as secret_binding;
 pub(crate) use handle::{Handle, ReaderView, Segment, Segments, Standing, Standings, channel};
 
-use crate::{Service, tail::Tailed};
+use crate::{Service, own_events::Suspended, subscriptions::End, tail::Tailed};
 use found::{Found, find};
 use handle::{Command, Inbox};
 use reader::{Reader, Take};
-use ringback_engine::{delivery_state::InWindow, window::Settling};
+use ringback_engine::{
+    delivery_state::InWindow,
+    fair::{Fair, Grant, Held},
+    health::{Notice, Weather},
+    retry::Next,
+    window::Settling,
+};
 use ringback_model::{
     TenantId, Timestamp,
-    delivery::{Attempt, Outcome},
     event::{Event, Place, Scope},
     subscription::{Generation, State},
 };
@@ -58,7 +63,7 @@ const SEGMENTS_TO_ASK_MAX: usize = 100;
 enum Done {
     Loaded { no: u32, found: Result<Option<Found>, StoreError> },
     Paged { no: u32, generation: Generation, events: Result<Vec<Arc<Event>>, StoreError> },
-    Tried { no: u32, generation: Generation, place: Place, came: Option<(Attempt, Outcome)> },
+    Tried { no: u32, generation: Generation, place: Place, held: Held, started: Timestamp, came: Option<Box<attempt::Came>> },
     Settled { no: u32, generation: Generation, settling: Settling, result: Result<(), SettleError> },
 }
 
@@ -76,11 +81,11 @@ struct Dispatcher {
     stars: BTreeSet<u32>,
     /// Readers to look at now.
     ready: BTreeSet<u32>,
-    /// Readers that may have something to start.
-    startable: BTreeSet<u32>,
-    last_started: u32,
     timers: BTreeSet<(Timestamp, u32)>,
-    slots_used: usize,
+    /// Slots, and whose turn it is.
+    fair: Fair,
+    /// Whether it is us.
+    weather: Weather,
     held_bytes: usize,
     draining: Option<Draining>,
 }
@@ -103,10 +108,9 @@ pub(crate) fn spawn(service: Service, inbox: Inbox) {
         by_tenant: BTreeMap::new(),
         stars: BTreeSet::new(),
         ready: BTreeSet::new(),
-        startable: BTreeSet::new(),
-        last_started: 0,
         timers: BTreeSet::new(),
-        slots_used: 0,
+        fair: Fair::new(service.inner.config.slots),
+        weather: Weather::default(),
         held_bytes: 0,
         draining: None,
         service,
@@ -181,7 +185,8 @@ impl Dispatcher {
         }
         for no in std::mem::take(&mut self.ready) {
             self.read_on(no, now);
-            self.startable.insert(no);
+            self.tell_parked(no, now);
+            self.ask_for_slots(no, now);
         }
         let started = self.start_some(now);
         for no in started {
@@ -240,7 +245,7 @@ impl Dispatcher {
                     self.timers.insert((at, no));
                     reader.timer = Some(at);
                 } else {
-                    self.startable.insert(no);
+                    self.fair.set_wants(no, reader.window.wants(now));
                 }
             }
         }
@@ -254,40 +259,70 @@ impl Dispatcher {
 
     // ---- Trying ----
 
-    /// Starts tries while there are slots: one for each reader in turn.
+    /// Says what a reader has to start now.
+    fn ask_for_slots(&mut self, no: u32, now: Timestamp) {
+        let wants = self.readers.get(&no).filter(|_| self.draining.is_none()).and_then(|it| it.window.wants(now));
+        self.fair.set_wants(no, wants);
+    }
+
+    /// Starts tries while there are slots, in the order of `engine::fair`.
     fn start_some(&mut self, now: Timestamp) -> BTreeSet<u32> {
         let mut started = BTreeSet::new();
         if self.draining.is_some() || self.service.deliveries_held() {
             // What could be started stays on the list.
             return started;
         }
-        while self.slots_used < self.service.inner.config.slots {
-            let after = (std::ops::Bound::Excluded(self.last_started), std::ops::Bound::Unbounded);
-            let Some(no) = self.startable.range(after).next().or_else(|| self.startable.first()).copied() else { break };
-            self.last_started = no;
+        while let Some(Grant { no, fresh_only }) = self.fair.poll() {
             let Some(reader) = self.readers.get_mut(&no) else {
-                self.startable.remove(&no);
+                self.fair.remove(no);
                 continue;
             };
-            match reader.window.poll_start(now) {
-                None => {
-                    self.startable.remove(&no);
-                }
-                Some(start) => {
-                    self.slots_used += 1;
-                    started.insert(no);
-                    let event = reader.events.get(&start.place).cloned();
-                    let job = attempt::Job {
-                        subscription: Arc::clone(&reader.subscription),
-                        generation: reader.window.generation(),
-                        start,
-                        event,
-                    };
-                    attempt::spawn(self.service.clone(), job, self.done_out.clone());
-                }
+            let start = if fresh_only { reader.window.poll_start_fresh(now) } else { reader.window.poll_start(now) };
+            if let Some(start) = start {
+                started.insert(no);
+                let held = self.fair.handle_started(no, start.try_no > 1);
+                let event = reader.events.get(&start.place).cloned();
+                let job = attempt::Job {
+                    subscription: Arc::clone(&reader.subscription),
+                    generation: reader.window.generation(),
+                    start,
+                    held,
+                    event,
+                };
+                attempt::spawn(self.service.clone(), job, self.done_out.clone());
             }
+            self.ask_for_slots(no, now);
         }
         started
+    }
+
+    /// Announces what was parked, at most once a minute.
+    fn tell_parked(&mut self, no: u32, now: Timestamp) {
+        let Some(reader) = self.readers.get_mut(&no) else { return };
+        match reader.parked_to_tell(now) {
+            Ok(Some(parked)) => self.service.note_parked(no, parked),
+            Ok(None) => {}
+            Err(later) => {
+                self.timers.insert((later, no));
+            }
+        }
+    }
+
+    /// Most of what worked fails, or works again.
+    fn weather_changed(&mut self, now: Timestamp) {
+        let frozen = self.weather.is_us();
+        if frozen {
+            tracing::error!(
+                "most endpoints that worked fail at once: taking it for our own fault. Nothing is decided against them, and a tenth of the slots keeps trying"
+            );
+        } else {
+            tracing::info!("endpoints take events again");
+        }
+        self.fair.set_frozen(frozen);
+        for (no, reader) in &mut self.readers {
+            reader.window.set_frozen(frozen, now);
+            self.ready.insert(*no);
+        }
     }
 
     // ---- Settling ----
@@ -348,15 +383,15 @@ impl Dispatcher {
                 }
                 self.ready.insert(no);
             }
-            Done::Tried { no, generation, place, came } => {
-                self.slots_used = self.slots_used.saturating_sub(1);
+            Done::Tried { no, generation, place, held, started, came } => {
+                self.fair.handle_ended(&held, now.since(started));
                 self.handle_tried(no, generation, place, came, now);
             }
             Done::Settled { no, generation, settling, result } => self.handle_settled(no, generation, settling, result, now),
         }
     }
 
-    fn handle_tried(&mut self, no: u32, generation: Generation, place: Place, came: Option<(Attempt, Outcome)>, now: Timestamp) {
+    fn handle_tried(&mut self, no: u32, generation: Generation, place: Place, came: Option<Box<attempt::Came>>, now: Timestamp) {
         let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
         match came {
             None => {
@@ -365,14 +400,32 @@ impl Dispatcher {
                 self.timers.insert((now + STORE_PAUSE, no));
                 return;
             }
-            Some((attempt, outcome)) => {
+            Some(came) => {
+                let attempt::Came { attempt, outcome, own } = *came;
                 let jitter = self.service.inner.entropy.fraction();
-                let effect = reader.window.handle_outcome(place, attempt, &outcome, now, jitter);
-                if effect.is_some_and(|it| it.suspend) {
-                    self.service.end_reading(no, State::Suspended);
+                let event = attempt.event;
+                if let Some(effect) = reader.window.handle_outcome(place, attempt, &outcome, now, jitter) {
+                    if let Next::Park { reason } = effect.next
+                        && !own
+                    {
+                        reader.note_parked(event, reason);
+                    }
+                    match effect.notice {
+                        Notice::Nothing => {}
+                        Notice::Failing(it) => self.service.note_failing(no, Some(it)),
+                        Notice::Recovered => self.service.note_failing(no, None),
+                        Notice::Suspend(it) => self.service.end_reading(no, End::Suspended(Suspended::Silent(it))),
+                    }
+                    if effect.gone {
+                        self.service.end_reading(no, End::Suspended(Suspended::Gone));
+                    }
+                }
+                if self.weather.handle_outcome(no, &outcome, now) {
+                    self.weather_changed(now);
                 }
             }
         }
+        let Some(reader) = self.readers.get_mut(&no) else { return };
         if reader.window.state_of(place) != Some(InWindow::Queued)
             && let Some(event) = reader.events.remove(&place)
         {
@@ -408,7 +461,7 @@ impl Dispatcher {
         }
         if reader.one_shot_is_over() {
             reader.finishing = true;
-            self.service.end_reading(no, State::Done);
+            self.service.end_reading(no, End::Done);
         }
         self.ready.insert(no);
     }
@@ -437,7 +490,9 @@ impl Dispatcher {
                     Scope::All => self.stars.insert(no),
                     Scope::Tenant(tenant) => self.by_tenant.entry(tenant.clone()).or_default().insert(no),
                 };
+                self.fair.put(no, &subscription.tenant, host_of(&subscription.push.url));
                 let mut reader = Reader::new(subscription, found.state, found.one_shot, now);
+                reader.window.set_frozen(self.weather.is_us(), now);
                 if reader.unresolved {
                     let id = &reader.subscription.id;
                     tracing::warn!(subscription.id = %id, "what {id} waits for is not known: no type that is served has it");
@@ -445,7 +500,7 @@ impl Dispatcher {
                 // It was not written down any more that it is over.
                 if found.never_again || reader.one_shot_is_over() {
                     reader.finishing = true;
-                    self.service.end_reading(no, State::Done);
+                    self.service.end_reading(no, End::Done);
                 }
                 self.readers.insert(no, reader);
                 self.ready.insert(no);
@@ -463,6 +518,8 @@ impl Dispatcher {
 
     fn remove(&mut self, no: u32) {
         self.reload.remove(&no);
+        self.fair.remove(no);
+        self.weather.remove(no);
         if let Some(reader) = self.readers.remove(&no) {
             if let Some(at) = reader.timer {
                 self.timers.remove(&(at, no));
@@ -489,6 +546,7 @@ impl Dispatcher {
                     self.load(no);
                 }
                 Some(reader) => {
+                    self.fair.put(no, &subscription.tenant, host_of(&subscription.push.url));
                     reader.edited(subscription, now);
                     self.ready.insert(no);
                 }
@@ -597,13 +655,19 @@ impl Dispatcher {
     /// Whether nothing is left to finish, or the time for it is over.
     fn drained(&self, now: Timestamp) -> bool {
         let Some(draining) = &self.draining else { return false };
-        let idle = self.slots_used == 0 && self.readers.values().all(|it| !it.settling && !it.window.pending_settlement());
+        let idle = self.fair.used() == 0 && self.readers.values().all(|it| !it.settling && !it.window.pending_settlement());
         if !idle && now >= draining.deadline {
-            tracing::warn!(in_flight = self.slots_used, "closing with tries in flight; they are made again after the start");
+            tracing::warn!(in_flight = self.fair.used(), "closing with tries in flight; they are made again after the start");
             return true;
         }
         idle
     }
+}
+
+/// Name and port of an endpoint: what a limit of tries in flight is for.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or(rest)
 }
 
 /// Offers events until one is not taken; whether all were.
@@ -623,7 +687,7 @@ fn offer_all(service: &Service, reader: &mut Reader, held_bytes: &mut usize, eve
             }
             Take::NeverAgain => {
                 reader.finishing = true;
-                service.end_reading(reader.subscription.no, State::Done);
+                service.end_reading(reader.subscription.no, End::Done);
                 return false;
             }
         }

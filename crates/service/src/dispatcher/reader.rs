@@ -1,19 +1,22 @@
 //! One push subscription while it is read.
 
 use super::handle::ReaderView;
-use crate::types::ServedType;
+use crate::{own_events::Parked, types::ServedType};
 use ringback_engine::{
     lifecycle, matching,
     window::{Limits, Offer, Resume, Window},
 };
 use ringback_model::{
-    StatusName, Timestamp,
+    EventId, StatusName, Timestamp,
     delivery::SkippedRange,
     event::{Event, Place},
     subscription::{State, Subscription},
 };
 use ringback_ports::store::ReaderState;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// The least time between two announcements of parked deliveries of one subscription.
+const PARKED_APART: Duration = Duration::from_secs(60);
 
 pub(super) struct Reader {
     pub(super) subscription: Arc<Subscription>,
@@ -34,6 +37,10 @@ pub(super) struct Reader {
     /// A settlement failed: none is written before this time.
     pub(super) settle_after: Option<Timestamp>,
     pub(super) timer: Option<Timestamp>,
+    /// Deliveries that were parked and not told of yet.
+    parked: Option<Parked>,
+    /// When that was last told.
+    parked_told_at: Option<Timestamp>,
     one_shot: Option<OneShot>,
     /// The one event of a one-shot is in the window or past it.
     matched: bool,
@@ -71,6 +78,9 @@ impl Reader {
             Resume { cursor: state.cursor, exceptions: state.exceptions, delivered_above: state.delivered_above, skipped: state.skipped };
         let mut window = Window::new(resume, subscription.generation, limits, &subscription.revisions, now);
         window.set_active(subscription.state == State::Active, now);
+        if let Some(failing) = subscription.failing {
+            window.set_failing(failing);
+        }
         Self {
             subscription,
             window,
@@ -83,6 +93,8 @@ impl Reader {
             finishing: false,
             settle_after: None,
             timer: None,
+            parked: None,
+            parked_told_at: None,
             one_shot,
             matched,
             unresolved,
@@ -153,12 +165,32 @@ impl Reader {
         self.window.set_revisions(&subscription.revisions);
         self.window.set_active(subscription.state == State::Active, now);
         if subscription.push.url != self.subscription.push.url {
-            // Another address may be one that can be called.
-            self.window.recheck(now);
+            // Another address may be one that can be called, and one that works.
+            self.window.reset_endpoint(now);
         }
         self.subscription = subscription;
         self.frozen = false;
         self.caught_up = false;
+    }
+
+    /// A delivery was parked.
+    pub(super) fn note_parked(&mut self, event: EventId, reason: &str) {
+        let count = self.parked.as_ref().map_or(0, |it| it.count) + 1;
+        self.parked = Some(Parked { count, last: event, reason: reason.to_owned() });
+    }
+
+    /// What was parked and may be told of now; or when it may be.
+    pub(super) fn parked_to_tell(&mut self, now: Timestamp) -> Result<Option<Parked>, Timestamp> {
+        if self.parked.is_none() {
+            return Ok(None);
+        }
+        match self.parked_told_at.map(|it| it + PARKED_APART).filter(|it| now < *it) {
+            Some(later) => Err(later),
+            None => {
+                self.parked_told_at = Some(now);
+                Ok(self.parked.take())
+            }
+        }
     }
 
     /// Whether a one-shot has called (or given up calling) and all of it is stored.

@@ -301,6 +301,7 @@ pub fn subscription(url: &str) -> NewSubscription {
             headers: Vec::new(),
             timeout_ms: 20_000,
             concurrency_max: 4,
+            rate_max_per_s: None,
             delays: vec![10, 60, 600],
         },
         all_tenants: false,

@@ -112,6 +112,7 @@ impl Subscriber {
                 headers: vec![("x-canary".into(), format!("canary-{}-", if self.all { "star" } else { self.tenant.as_str() }))],
                 timeout_ms: *chance.pick(&[1_000, 3_000, 20_000]),
                 concurrency_max,
+                rate_max_per_s: None,
                 delays,
             },
             all_tenants: self.all,

@@ -301,6 +301,7 @@ fn a_subscription_has_one_shape() {
             headers: vec![("x-env".into(), "prod".into())],
             timeout_ms: 20_000,
             concurrency_max: 32,
+            rate_max_per_s: None,
             delays: vec![5, 30],
             secrets: vec![],
         },
@@ -316,6 +317,7 @@ fn a_subscription_has_one_shape() {
         created_at: Timestamp::from_secs(0),
         updated_at: Timestamp::from_secs(0),
         version: 1,
+        failing: None,
     };
     let health = Health { state: "ok", why: None, since: Timestamp::from_secs(0).to_string() };
     let view = SubscriptionView::of(&it, "AQE".into(), 3, health, Some("whsec_x".into()));

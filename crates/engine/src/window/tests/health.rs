@@ -1,6 +1,7 @@
 //! An address that cannot be called, 410s, how the last tries went, and tries that somebody asks for.
 
 use super::*;
+use crate::health::Notice;
 
 // ---- Unroutable, gone, health ----
 
@@ -13,7 +14,7 @@ fn an_unroutable_address_stops_the_reader_and_spends_nothing() {
     b.starts();
     b.fail(1);
     b.settle();
-    assert_eq!(b.answer(2, &UNROUTABLE), Effect { next: Next::Hold { reason: "unresolved" }, suspend: false });
+    assert_eq!(b.answer(2, &UNROUTABLE), Effect { next: Next::Hold { reason: "unresolved" }, gone: false, notice: Notice::Nothing });
     assert_eq!(b.window.health(), Health { state: HealthState::Unroutable, why: Some("unresolved"), since: Some(T0) });
     assert_eq!((b.window.room(), b.window.queued(), b.window.cursor()), (0, 1, 1));
     assert_eq!(b.exceptions(), "1:retrying+10/1", "no exception, no try spent");
@@ -70,7 +71,7 @@ fn two_410s_a_minute_apart_suspend() {
             b.offer(place, "");
             b.starts();
             b.pass_secs(*secs);
-            said.push(b.answer(place, outcome).suspend);
+            said.push(b.answer(place, outcome).gone);
         }
         assert_eq!(said, want, "{steps:?}");
     }
@@ -86,7 +87,7 @@ fn a_resume_forgets_the_first_410() {
     b.window.set_active(false, b.now);
     b.pass_secs(100);
     b.window.set_active(true, b.now);
-    assert!(!b.answer(2, &failed("gone")).suspend);
+    assert!(!b.answer(2, &failed("gone")).gone);
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
             headers: new.push.headers,
             timeout_ms: new.push.timeout_ms,
             concurrency_max: new.push.concurrency_max,
+            rate_max_per_s: new.push.rate_max_per_s,
             delays: new.push.delays,
         },
         all_tenants,
@@ -99,6 +100,7 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
         headers: read.headers.map(|it| it.apply_to_headers(&before.push.headers)).transpose()?,
         timeout_ms: read.timeout_ms,
         concurrency_max: read.concurrency_max,
+        rate_max_per_s: read.rate_max_per_s,
         delays: read.delays,
     };
     let (write, finish) = call.write(written);
