@@ -9,6 +9,7 @@
 //! (`ringback-service`).
 #![forbid(unsafe_code)]
 
+pub mod ack;
 pub mod advice;
 pub mod catalogue;
 pub mod delivery_state;

@@ -85,7 +85,7 @@ mod tests {
             until: None,
             from: "now".into(),
             state: State::Active,
-            push: Push {
+            push: Some(Push {
                 url: "https://example.com/".into(),
                 headers: vec![],
                 timeout_ms: 20_000,
@@ -93,11 +93,12 @@ mod tests {
                 rate_max_per_s: None,
                 delays: vec![5],
                 secrets: vec![],
-            },
+            }),
             revisions: vec![Revision {
                 no: 1,
                 from: 0,
                 types: types.iter().map(|it| TypePattern::parse(it).unwrap()).collect(),
+                filter: None,
                 payload: PayloadForm::Full,
                 order: Order::None,
                 public_url: "https://api.example.com".into(),

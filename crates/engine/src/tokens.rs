@@ -66,6 +66,7 @@ pub fn binding(parts: &[&str]) -> Binding {
 pub(crate) enum Kind {
     Position = 1,
     Page = 2,
+    Ack = 5,
 }
 
 impl PositionKey {
@@ -98,7 +99,12 @@ impl PositionKey {
     }
 
     pub(crate) fn open(&self, kind: Kind, scope: &str, text: &str) -> Result<Vec<u8>, TokenError> {
-        if text.len() > TOKEN_CHARS_MAX {
+        self.open_up_to(TOKEN_CHARS_MAX, kind, scope, text)
+    }
+
+    /// As `open`, for tokens that may be longer than most.
+    pub(crate) fn open_up_to(&self, chars_max: usize, kind: Kind, scope: &str, text: &str) -> Result<Vec<u8>, TokenError> {
+        if text.len() > chars_max {
             return Err(TokenError::Unreadable);
         }
         let token = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Unreadable)?;

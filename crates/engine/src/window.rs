@@ -1,4 +1,4 @@
-//! One push subscription's reader: what it has read, what is being tried, what
+//! One subscription's reader: what it has read, what is being tried, what
 //! is to be tried again, and what has to be written down.
 //!
 //! A pure state machine. Events are *offered* in log order; `poll_start` says
@@ -6,6 +6,9 @@
 //! `take_settlement` gives what is to be stored in one step, and `next_timeout`
 //! when to ask again. One call too many is harmless. After a crash a new window
 //! is made from what the settlements left, and goes on from there.
+//!
+//! A subscription that is pulled has the same window: what it hands out is in
+//! flight until it is acknowledged (`leasing`).
 //!
 //! Every event is *fresh* (queued or in flight for the first time), *done*, or an
 //! *exception*. Only fresh ones keep the cursor back, and they, with what was done
@@ -15,6 +18,7 @@
 //! Not here: reading the log and sending (`service::dispatcher`), whether an event
 //! matches (`matching`), how long to wait (`retry`), fairness between subscriptions.
 
+mod leasing;
 mod lines;
 mod settling;
 mod trying;
@@ -24,6 +28,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use leasing::{Acked, LeaseId, Leased, Nacked};
 pub use settling::Settling;
 pub use trying::{Effect, GONE_APART, RETRY_SHARE_PERCENT, RetryRefused, Start, UNROUTABLE_RECHECK};
 
@@ -31,13 +36,14 @@ use crate::{
     delivery_state::InWindow,
     health::{Endpoint, Rules},
 };
+use leasing::Leases;
 use lines::Line;
 use ringback_model::{
     EventId, Subject, Timestamp,
     delivery::{Attempt, Exception, ExceptionState, SkippedRange},
     event::Place,
     limits,
-    subscription::{Failing, Generation, Order, Push, Revision, RevisionNo},
+    subscription::{DELAYS_DEFAULT, Failing, Generation, Order, Push, Revision, RevisionNo},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,7 +81,26 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Those of a subscription.
+    /// Those of a subscription: pushed, or (`None`) pulled.
+    #[must_use]
+    pub fn of_either(push: Option<&Push>) -> Self {
+        push.map_or_else(Self::pulled, Self::of)
+    }
+
+    /// Those of one that is pulled: whoever pulls decides how much is in flight.
+    #[must_use]
+    pub fn pulled() -> Self {
+        Self {
+            concurrency_max: limits::LEASES_MAX,
+            // For a push that began before it was pulled.
+            delays: DELAYS_DEFAULT.to_vec(),
+            events_max: limits::LEASES_MAX,
+            exceptions_max: limits::EXCEPTIONS_MAX,
+            rules: None,
+        }
+    }
+
+    /// Those of one that is pushed.
     #[must_use]
     pub fn of(push: &Push) -> Self {
         let concurrency_max = usize::try_from(push.concurrency_max).unwrap_or(usize::MAX);
@@ -188,7 +213,7 @@ struct Failed {
     early: bool,
 }
 
-/// One push subscription's reader. See the module.
+/// One subscription's reader. See the module.
 #[derive(Debug)]
 pub struct Window {
     generation: Generation,
@@ -216,6 +241,9 @@ pub struct Window {
     /// Ranges of this generation: from (exclusive) → to (inclusive).
     skipped: BTreeMap<Place, Place>,
 
+    /// What was handed out to whoever pulls; `None` while it is pushed.
+    leases: Option<Leases>,
+
     fresh_in_flight: usize,
     retries_in_flight: usize,
     retry_was_last: bool,
@@ -237,6 +265,8 @@ pub struct Window {
     /// Places whose exception is new, changed or over.
     dirty: BTreeSet<Place>,
     unsettled_since: Option<Timestamp>,
+    /// Somebody waits for the next settlement.
+    urgent: bool,
     /// A write failed: not before this time.
     settle_after: Option<Timestamp>,
     /// Attempts of the settlement that is being written.
@@ -266,6 +296,7 @@ impl Window {
             due: BTreeSet::new(),
             lines: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            leases: None,
             fresh_in_flight: 0,
             retries_in_flight: 0,
             retry_was_last: false,
@@ -281,6 +312,7 @@ impl Window {
             attempts: Vec::new(),
             dirty: BTreeSet::new(),
             unsettled_since: None,
+            urgent: false,
             settle_after: None,
             settling: None,
         };
@@ -324,7 +356,7 @@ impl Window {
         }
         let window = self.limits.events_max.saturating_sub(self.fresh.len() + self.done.len());
         let exceptions = self.limits.exceptions_max.saturating_sub(self.exceptions.len() + self.fresh.len());
-        window.min(exceptions)
+        window.min(exceptions).min(self.asked_for())
     }
 
     /// Offers the next event of the scope: `matched` when it is owed, `None` when it does not match.
@@ -377,8 +409,24 @@ impl Window {
     /// must not start or be offered anything (it is paused).
     #[must_use]
     pub fn plan_skip(&self, end: Place, why: &str) -> Vec<SkippedRange> {
+        self.gaps(end, why, true)
+    }
+
+    /// The ranges of the reader's next life if it begins at `target`: those of this one below
+    /// it, and what was not settled there. Exceptions stay; of what is in flight nobody will hear.
+    #[must_use]
+    pub fn plan_seek(&self, target: Place, why: &str) -> Vec<SkippedRange> {
+        let generation = self.generation + 1;
+        let kept = self.skipped.iter().filter(|(from, _)| **from < target);
+        let kept = kept.map(|(from, to)| SkippedRange { generation, from: *from, to: *to.min(&target), why: why.to_owned() });
+        let new = self.gaps(target, why, false).into_iter().map(|it| SkippedRange { generation, ..it });
+        kept.chain(new).collect()
+    }
+
+    /// What lies between the cursor and `end` and is neither settled, nor an exception, nor (if asked for) in flight.
+    fn gaps(&self, end: Place, why: &str, keep_in_flight: bool) -> Vec<SkippedRange> {
         let from = self.cursor();
-        let in_flight = self.fresh.range(from + 1..).filter(|(_, it)| it.in_flight).map(|(place, _)| *place);
+        let in_flight = self.fresh.range(from + 1..).filter(move |(_, it)| it.in_flight && keep_in_flight).map(|(place, _)| *place);
         let exceptions = self.exceptions.range(from + 1..).map(|(place, _)| *place);
         let done = self.done.range(from + 1..).chain(self.done_before.range(from + 1..)).copied();
         let kept = in_flight.chain(exceptions).chain(done).map(|it| (it - 1, it));
@@ -588,6 +636,6 @@ impl Window {
     /// Ask `poll_start` until it answers `None` first: what it would start now has no time.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Timestamp> {
-        [self.next_start(), self.settle_due()].into_iter().flatten().min()
+        [self.next_start(), self.next_lease_end(), self.settle_due()].into_iter().flatten().min()
     }
 }

@@ -82,6 +82,8 @@ pub enum Via {
     Probe,
     /// Somebody asked for it now.
     Manual,
+    /// It was handed out to whoever pulled.
+    Pull,
 }
 
 impl Via {
@@ -92,13 +94,14 @@ impl Via {
             Self::Schedule => "schedule",
             Self::Probe => "probe",
             Self::Manual => "manual",
+            Self::Pull => "pull",
         }
     }
 
     /// Reads what `as_str` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Schedule, Self::Probe, Self::Manual].into_iter().find(|it| it.as_str() == text)
+        [Self::Schedule, Self::Probe, Self::Manual, Self::Pull].into_iter().find(|it| it.as_str() == text)
     }
 }
 

@@ -85,6 +85,8 @@ pub const METADATA_ENTRY_BYTES_MAX: usize = 500;
 /// A `description` or `name`, in bytes.
 pub const DESCRIPTION_BYTES_MAX: usize = 1_000;
 
+/// `filter` of a subscription, in bytes.
+pub const FILTER_BYTES_MAX: usize = 4_096;
 /// `types` of a subscription.
 pub const SUBSCRIPTION_TYPES_MAX: usize = 100;
 /// Subscriptions of one tenant.
@@ -113,6 +115,18 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const EXCEPTIONS_MAX: usize = 10_000;
 /// Events that one subscription's window holds (queued, in flight, done out of order).
 pub const WINDOW_EVENTS_MAX: usize = 1_024;
+/// Events that one pull subscription has handed out and not heard of, or heard of out of order.
+pub const LEASES_MAX: usize = 4_096;
+/// How long a pull holds what it was given, in seconds: least, most, default.
+pub const LEASE_SECS: (u32, u32, u32) = (1, 43_200, 30);
+/// How long a nack may put an event off, in seconds.
+pub const NACK_DELAY_SECS_MAX: u32 = 86_400;
+/// How often an event is handed out without an ack before it is parked.
+pub const PULL_TRIES_MAX: u32 = 15;
+/// Pulls of one subscription that wait at once.
+pub const PULLS_WAITING_MAX: usize = 1_000;
+/// An ack token, in characters; the longest one made is shorter.
+pub const ACK_TOKEN_CHARS_MAX: usize = 16 * 1024;
 /// Completions after which a settlement is written at once.
 pub const SETTLE_COMPLETIONS_MAX: usize = 256;
 /// Age of a completion after which a settlement is written.

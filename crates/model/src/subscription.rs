@@ -9,7 +9,7 @@ use crate::{
     tenant::Metadata,
     time::Timestamp,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
 
 /// The life of a reader between two seeks, from 1.
@@ -45,8 +45,8 @@ pub struct Subscription {
     pub from: String,
     /// Whether it is read.
     pub state: State,
-    /// How it is pushed.
-    pub push: Push,
+    /// How it is pushed; `None` for one that is pulled.
+    pub push: Option<Push>,
     /// All revisions, oldest first; never empty. The last is the current one.
     pub revisions: Vec<Revision>,
     /// The current generation.
@@ -81,6 +81,8 @@ pub struct Revision {
     pub from: Place,
     /// Event types; empty = all (but `ringback.*`).
     pub types: Vec<TypePattern>,
+    /// A condition on the event, as it was written.
+    pub filter: Option<String>,
     /// How the body is written.
     pub payload: PayloadForm,
     /// Which deliveries wait for each other.
@@ -246,6 +248,37 @@ pub struct Push {
     pub secrets: Vec<SealedSecret>,
 }
 
+/// Changes of a map of texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapPatch {
+    /// Remove all.
+    Clear,
+    /// Set (`Some`) or remove (`None`) these.
+    Merge(BTreeMap<String, Option<String>>),
+    /// Exactly these.
+    Replace(BTreeMap<String, String>),
+}
+
+impl MapPatch {
+    /// The map after the changes.
+    #[must_use]
+    pub fn apply(&self, map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let changes = match self {
+            Self::Clear => return BTreeMap::new(),
+            Self::Replace(all) => return all.clone(),
+            Self::Merge(changes) => changes,
+        };
+        let mut out = map.clone();
+        for (name, change) in changes {
+            match change {
+                Some(value) => out.insert(name.clone(), value.clone()),
+                None => out.remove(name),
+            };
+        }
+        out
+    }
+}
+
 /// A signing secret at rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedSecret {
@@ -282,7 +315,16 @@ impl Subscription {
     /// Tries before a delivery is parked, the first one included.
     #[must_use]
     pub fn tries_max(&self) -> u32 {
-        u32::try_from(self.push.delays.len()).unwrap_or(u32::MAX).saturating_add(1)
+        match &self.push {
+            Some(push) => u32::try_from(push.delays.len()).unwrap_or(u32::MAX).saturating_add(1),
+            None => crate::limits::PULL_TRIES_MAX,
+        }
+    }
+
+    /// Where it is pushed to; nowhere when it is pulled.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.push.as_ref().map(|it| it.url.as_str())
     }
 }
 

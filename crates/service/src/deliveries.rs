@@ -8,6 +8,7 @@ use crate::{
     dispatcher::{Segment, Segments, Standing, Standings},
     idempotency::Decision,
     page::Page,
+    subscriptions::meets,
 };
 use ringback_engine::{
     delivery_state::{Facts, InWindow, delivery_state},
@@ -344,7 +345,9 @@ impl Service {
     fn owes(&self, subscription: &Subscription, event: &Event) -> bool {
         let place = event.place(&subscription.scope);
         let begun = subscription.revisions.first().is_some_and(|it| it.from < place);
-        let matches = subscription.revision_at(place).is_some_and(|it| matching::matches(subscription, it, event));
+        let matches = subscription.revision_at(place).is_some_and(|it| {
+            matching::matches(subscription, it, event) && meets(self.filter_of(it, subscription.authority).as_ref(), event)
+        });
         let awaited = match (&subscription.until, &subscription.subject) {
             (Some(until), Some(subject)) => {
                 let served = self.types().route(subject.as_str()).map(|(served, _)| served);
@@ -391,7 +394,8 @@ impl Service {
         Ok(all.into_iter().map(|it| shown(ctx, &subscription, it)).collect())
     }
 
-    /// Tries a delivery now that is retrying or parked.
+    /// Tries a delivery now that is retrying or parked; durable when this returns. Of a pull
+    /// subscription it can be handed out at once. A one-shot that is done is active until it is over.
     ///
     /// # Errors
     /// `NotFound`, `NotActive`, `Conflict` (it is in flight, delivered, or waits behind another).
@@ -403,7 +407,8 @@ impl Service {
             return Err(not_active());
         }
         match self.inner.dispatcher.retry_now(subscription.no, place).await {
-            Some(Ok(())) => {}
+            // The wish is on disk from here on.
+            Some(Ok(stored)) => stored?,
             Some(Err(RetryRefused::NotActive)) | None => return Err(not_active()),
             Some(Err(other)) => {
                 let mut detail = other.to_string();
@@ -413,6 +418,10 @@ impl Service {
                 detail.push('.');
                 return Err(Error::Conflict { detail });
             }
+        }
+        if subscription.state == State::Done {
+            // A one-shot is active again until what it was asked for is over.
+            self.reopen(&subscription).await?;
         }
         let view = self.delivery(ctx, id).await?;
         self.write(ctx, write, || async {

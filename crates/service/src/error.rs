@@ -155,6 +155,13 @@ pub enum Error {
         id: SubscriptionId,
         state: State,
     },
+    /// It is pushed: nothing can be pulled from it.
+    NotPulled {
+        id: SubscriptionId,
+    },
+    LeaseExpired {
+        id: SubscriptionId,
+    },
     Conflict {
         detail: String,
     },

@@ -24,6 +24,7 @@ mod log;
 mod mirror;
 mod own_events;
 mod page;
+mod pull;
 mod rate;
 mod registry;
 mod resources;
@@ -50,6 +51,7 @@ pub use lists::{ListPage, ListQuery};
 pub use log::{LogView, restored};
 pub use mirror::{Before, Said};
 pub use page::Page;
+pub use pull::{PullQuery, Pulled, Settled, Word};
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
 pub use ringback_engine::{advice::Figures, rate::Standing};
 pub use ringback_engine::{

@@ -1,28 +1,31 @@
-//! Subscriptions: make, edit, pause, resume.
+//! Subscriptions: make, edit, pause, resume. `seek` begins another life.
 //!
 //! An edit freezes the reader, commits, and lets it go on under the new
 //! revision: what was matched before keeps its own, bytes included.
 
-use crate::{
-    Ctx, Error, Outcome, Service, Write, dispatcher,
-    idempotency::Decision,
-    own_events::{self, Suspended},
-    page::Page,
-    resources::IfMatch,
-};
-use ringback_engine::{lifecycle, window::HealthState};
+mod end;
+mod filter;
+mod seek;
+mod show;
+
+pub(crate) use end::End;
+pub(crate) use filter::meets;
+
+use crate::{Ctx, Error, Outcome, Service, Write, dispatcher, idempotency::Decision, resources::IfMatch};
+use ringback_engine::lifecycle;
 use ringback_model::{
     ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
+    delivery::SkippedRange,
     event::{EventDraft, PayloadForm, Place, Scope},
     ids,
     key::Authority,
     limits,
-    subscription::{Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
+    subscription::{DELAYS_DEFAULT, MapPatch, Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
 use ringback_ports::store::{AuditEntry, Change, ChangeSet, Expected, Slice};
 use ringback_signature::Secret;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What is wanted of a new subscription.
 #[derive(Clone, Debug)]
@@ -39,14 +42,16 @@ pub struct NewSubscription {
     pub subject: Option<Subject>,
     /// Once, when this is reached.
     pub until: Option<Until>,
+    /// Only events that meet this condition.
+    pub filter: Option<String>,
     /// `now`, `start`, a position, an event id, a time.
     pub from: String,
     /// How bodies are written.
     pub payload: PayloadForm,
     /// Which deliveries wait for each other.
     pub order: Order,
-    /// How it is pushed.
-    pub push: NewPush,
+    /// How it is pushed; `None` if it is pulled.
+    pub push: Option<NewPush>,
     /// Whether it reads all tenants.
     pub all_tenants: bool,
 }
@@ -75,18 +80,60 @@ pub struct NewPush {
 #[allow(missing_docs, reason = "as in NewSubscription")]
 pub struct SubscriptionPatch {
     pub description: Option<String>,
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<MapPatch>,
     pub types: Option<Vec<TypePattern>>,
+    pub filter: Option<Option<String>>,
     pub strict: Option<bool>,
     pub payload: Option<PayloadForm>,
     pub order: Option<Order>,
     pub url: Option<String>,
     pub secret: Option<String>,
-    pub headers: Option<Vec<(String, String)>>,
+    pub headers: Option<MapPatch>,
     pub timeout_ms: Option<u32>,
     pub concurrency_max: Option<u32>,
     pub rate_max_per_s: Option<Option<u32>>,
     pub delays: Option<Vec<u32>>,
+    /// It is pulled from now on; nothing else of `push` is given then.
+    pub pulled: bool,
+}
+
+impl SubscriptionPatch {
+    /// Whether it says anything about how it is pushed.
+    const fn is_about_push(&self) -> bool {
+        self.url.is_some()
+            || self.secret.is_some()
+            || self.headers.is_some()
+            || self.timeout_ms.is_some()
+            || self.concurrency_max.is_some()
+            || self.rate_max_per_s.is_some()
+            || self.delays.is_some()
+    }
+
+    /// The patch after which a subscription is as `new` says.
+    fn whole(new: NewSubscription) -> Self {
+        let all = |it: BTreeMap<String, String>| Some(MapPatch::Replace(it));
+        let mut out = Self {
+            description: Some(new.description),
+            metadata: all(new.metadata),
+            types: Some(new.types),
+            filter: Some(new.filter),
+            strict: Some(new.strict),
+            payload: Some(new.payload),
+            order: Some(new.order),
+            pulled: new.push.is_none(),
+            ..Self::default()
+        };
+        if let Some(push) = new.push {
+            out.url = Some(push.url);
+            out.secret = push.secret;
+            out.headers = all(push.headers.into_iter().collect());
+            out.timeout_ms = Some(push.timeout_ms);
+            out.concurrency_max = Some(push.concurrency_max);
+            out.rate_max_per_s = Some(push.rate_max_per_s);
+            out.delays = Some(push.delays);
+        }
+        out
+    }
 }
 
 /// A subscription, to be shown.
@@ -98,6 +145,8 @@ pub struct SubscriptionView {
     pub cursor: String,
     /// Events of its scope after that.
     pub lag: u64,
+    /// When the first of them was made; `None` where it was not looked up.
+    pub oldest_at: Option<Timestamp>,
     /// How its endpoint does.
     pub health: Health,
 }
@@ -118,7 +167,7 @@ pub struct Health {
 pub struct SubscriptionWritten {
     /// The subscription.
     pub view: SubscriptionView,
-    /// Its secret, on creation: shown once.
+    /// Its new secret, on creation and when it becomes pushed: shown once.
     pub secret: Option<String>,
     /// Whether it is new.
     pub created: bool,
@@ -135,19 +184,23 @@ pub enum ResumeFrom {
     Now,
 }
 
-/// How the reading of a subscription ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// A one-shot that has called, or never will.
-    Done,
-    /// Its endpoint takes nothing any more.
-    Suspended(Suspended),
+/// What happens together with a change.
+#[derive(Default)]
+struct Also {
+    /// Stretches that are skipped.
+    skipped: Vec<SkippedRange>,
+    /// A new secret, to be shown.
+    secret: Option<String>,
+    /// Where its next life begins.
+    cursor: Option<Place>,
+    /// Events that tell of it.
+    told: Vec<EventDraft>,
 }
 
 const SKIP_WHY: &str = "resumed-from-now";
 
 impl Service {
-    /// Makes a push subscription.
+    /// Makes a subscription.
     ///
     /// # Errors
     /// `Destination`, `UnknownEventType`, `Field`, `Parameter`, `LimitReached`, `Forbidden`.
@@ -158,43 +211,115 @@ impl Service {
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let (service, ctx) = (self.clone(), ctx.clone());
-        self.whole(async move { service.create_subscription_inner(&ctx, new, write).await }).await
+        self.whole(async move {
+            let (tenant, scope) = owner_of(&ctx, new.all_tenants)?;
+            // Before anything is held: a name may take seconds to resolve.
+            service.vet(new.push.as_ref().map(|it| it.url.as_str()), ctx.authority()).await?;
+            let _turn = service.inner.locks.turn(format!("{tenant} subscriptions")).await;
+            let id = ids::prefixed("sub_", service.now(), service.inner.entropy.bits());
+            let id = SubscriptionId::parse(&id).map_err(|it| Error::Internal(it.to_string()))?;
+            service.create_held(&ctx, (tenant, scope, id), new, write).await
+        })
+        .await
     }
 
-    async fn create_subscription_inner(
+    /// Makes the subscription of this id, or makes it what `new` says.
+    ///
+    /// `from` is where a new one begins. `tenant`, `subject` and `until` of one that is there are for good.
+    ///
+    /// # Errors
+    /// Preconditions, and as `create_subscription`.
+    pub async fn put_subscription(
         &self,
         ctx: &Ctx,
+        id: &SubscriptionId,
+        new: NewSubscription,
+        if_match: IfMatch,
+        write: Write<SubscriptionWritten>,
+    ) -> Result<Outcome<SubscriptionWritten>, Error> {
+        let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
+        self.whole(async move {
+            let (tenant, scope) = owner_of(&ctx, new.all_tenants)?;
+            let known = service.registry().subscription(&tenant, id.as_str()).cloned();
+            if known.as_ref().and_then(|it| it.url()) != new.push.as_ref().map(|it| it.url.as_str()) {
+                service.vet(new.push.as_ref().map(|it| it.url.as_str()), ctx.authority()).await?;
+            }
+            let _turn = service.inner.locks.turn(format!("{tenant} subscriptions")).await;
+            let known = service.registry().subscription(&tenant, id.as_str()).cloned();
+            let Some(known) = known else {
+                if_match.check(None, || None)?;
+                return service.create_held(&ctx, (tenant, scope, id), new, write).await;
+            };
+            let _turn = service.turn_with(&known).await;
+            let before = service.find_to_change(&ctx, &id)?;
+            if_match.check(Some(before.version), || None)?;
+            let fixed = |pointer: &str| Error::Field {
+                pointer: pointer.into(),
+                detail: format!(
+                    "`{}` is fixed when a subscription is made. Choose another id to make another one.",
+                    pointer.trim_start_matches('/')
+                ),
+            };
+            if before.scope != scope {
+                return Err(fixed("/tenant"));
+            }
+            if before.subject != new.subject {
+                return Err(fixed("/subject"));
+            }
+            if before.until != new.until {
+                return Err(fixed("/until"));
+            }
+            service.patch_held(&ctx, &before, SubscriptionPatch::whole(new), write).await
+        })
+        .await
+    }
+
+    /// Refuses an endpoint that may not be called.
+    async fn vet(&self, url: Option<&str>, authority: Authority) -> Result<(), Error> {
+        let Some(url) = url else { return Ok(()) };
+        self.inner.sender.vet(url, authority).await.map(drop).map_err(|refused| Error::Destination { refused })
+    }
+
+    /// Makes a subscription; the turn of the tenant's subscriptions is held.
+    async fn create_held(
+        &self,
+        ctx: &Ctx,
+        (tenant, scope, id): (TenantId, Scope, SubscriptionId),
         new: NewSubscription,
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
-        let (tenant, scope) = match (&ctx.scope, new.all_tenants) {
-            (Scope::Tenant(tenant), false) => (tenant.clone(), ctx.scope.clone()),
-            (Scope::Tenant(tenant), true) => {
-                ctx.require(Authority::Operator, || "subscribe to all tenants".into())?;
-                (tenant.clone(), Scope::All)
-            }
-            (Scope::All, true) => (TenantId::default_tenant(), Scope::All),
-            (Scope::All, false) => return Err(Error::StarNotPossible),
-        };
-        // Before anything is held: a name may take seconds to resolve.
-        self.inner.sender.vet(&new.push.url, ctx.authority()).await.map_err(|refused| Error::Destination { refused })?;
-        let _turn = self.inner.locks.turn(format!("{tenant} subscriptions")).await;
         if self.registry().subscription_count(&tenant) >= limits::SUBSCRIPTIONS_PER_TENANT_MAX {
             return Err(Error::LimitReached { what: "subscriptions of one tenant", max: limits::SUBSCRIPTIONS_PER_TENANT_MAX });
         }
         if new.strict {
             self.refuse_unknown_types(&scope, ctx.authority(), &new.types).await?;
         }
+        self.check_filter(&new.types, new.filter.as_deref(), ctx.authority())?;
         let now = self.now();
         let from = self.first_place(ctx, &tenant, &scope, &new).await?;
 
         let no = self.free_number();
-        let secret = self.secret_of(new.push.secret.as_deref())?;
-        let sealed = self.seal_secret(&tenant, no, &secret, now)?;
-        let id = ids::prefixed("sub_", now, self.inner.entropy.bits());
+        let mut shown = None;
+        let push = match new.push {
+            None => None,
+            Some(push) => {
+                let secret = self.secret_of(push.secret.as_deref())?;
+                let sealed = self.seal_secret(&tenant, no, &secret, now)?;
+                shown = Some(secret.format());
+                Some(Push {
+                    url: push.url,
+                    headers: push.headers,
+                    timeout_ms: push.timeout_ms,
+                    concurrency_max: push.concurrency_max,
+                    rate_max_per_s: push.rate_max_per_s,
+                    delays: push.delays,
+                    secrets: vec![sealed],
+                })
+            }
+        };
         let subscription = Arc::new(Subscription {
             no,
-            id: SubscriptionId::parse(&id).map_err(|it| Error::Internal(it.to_string()))?,
+            id,
             tenant,
             scope,
             authority: ctx.authority(),
@@ -205,19 +330,12 @@ impl Service {
             until: new.until,
             from: new.from,
             state: State::Active,
-            push: Push {
-                url: new.push.url,
-                headers: new.push.headers,
-                timeout_ms: new.push.timeout_ms,
-                concurrency_max: new.push.concurrency_max,
-                rate_max_per_s: new.push.rate_max_per_s,
-                delays: new.push.delays,
-                secrets: vec![sealed],
-            },
+            push,
             revisions: vec![Revision {
                 no: 1,
                 from,
                 types: new.types,
+                filter: new.filter,
                 payload: new.payload,
                 order: new.order,
                 public_url: self.inner.config.public_url.clone(),
@@ -230,7 +348,7 @@ impl Service {
         });
         let last = self.inner.store.bounds(&subscription.scope).await?.last;
         let view = self.view_of(&subscription, from, last, None);
-        let written = SubscriptionWritten { view, secret: Some(secret.format()), created: true, deleted: false };
+        let written = SubscriptionWritten { view, secret: shown, created: true, deleted: false };
         let outcome = self
             .write(ctx, write, || async {
                 let mut set = self.control_set(ctx, &subscription, "subscription.create", now);
@@ -367,50 +485,106 @@ impl Service {
             let _turn = service.turn_with(&before).await;
             let before = service.find_to_change(&ctx, &id)?;
             if_match.check(Some(before.version), || None)?;
-            if let Some(types) = &patch.types
-                && patch.strict.unwrap_or(before.strict)
-            {
-                service.refuse_unknown_types(&before.scope, ctx.authority(), types).await?;
+            if patch.url.as_deref().is_some_and(|it| before.url() != Some(it)) {
+                service.vet(patch.url.as_deref(), before.authority).await?;
             }
-            if let Some(url) = &patch.url
-                && *url != before.push.url
-            {
-                service.inner.sender.vet(url, before.authority).await.map_err(|refused| Error::Destination { refused })?;
-            }
-            let read = service.freeze(&before).await?;
-            let result = match service.patched(&before, patch, read) {
-                Ok(Some(after)) => service.replace(&ctx, &before, after, "subscription.update", Vec::new(), write).await,
-                Ok(None) => service.unchanged(&ctx, &before, write).await,
-                Err(why) => Err(why),
-            };
-            service.inner.dispatcher.refresh(before.no).await;
-            result
+            service.patch_held(&ctx, &before, patch, write).await
         })
         .await
     }
 
-    /// The subscription after a patch; `None` when nothing changes.
-    fn patched(&self, before: &Subscription, patch: SubscriptionPatch, read: Place) -> Result<Option<Subscription>, Error> {
+    /// Changes a subscription whose turn is held, so that what is changed is what is there.
+    async fn patch_held(
+        &self,
+        ctx: &Ctx,
+        before: &Arc<Subscription>,
+        patch: SubscriptionPatch,
+        write: Write<SubscriptionWritten>,
+    ) -> Result<Outcome<SubscriptionWritten>, Error> {
+        if let Some(types) = &patch.types
+            && patch.strict.unwrap_or(before.strict)
+            && before.revision().is_none_or(|it| it.types != *types)
+        {
+            self.refuse_unknown_types(&before.scope, ctx.authority(), types).await?;
+        }
+        if let Some(current) = before.revision().filter(|_| patch.types.is_some() || patch.filter.is_some()) {
+            let filter = patch.filter.as_ref().map_or(current.filter.as_deref(), Option::as_deref);
+            self.check_filter(patch.types.as_ref().unwrap_or(&current.types), filter, before.authority)?;
+        }
+        let read = self.freeze(before).await?;
+        let result = match self.patched(before, patch, read) {
+            Ok((Some(after), secret)) => {
+                let also = Also { secret, ..Also::default() };
+                self.replace_with(ctx, before, after, "subscription.update", also, write).await
+            }
+            Ok((None, _)) => self.unchanged(ctx, before, write).await,
+            Err(why) => Err(why),
+        };
+        self.inner.dispatcher.refresh(before.no).await;
+        result
+    }
+
+    /// The subscription after a patch, and its secret if it has a new one; `None` when nothing changes.
+    fn patched(
+        &self,
+        before: &Subscription,
+        patch: SubscriptionPatch,
+        read: Place,
+    ) -> Result<(Option<Subscription>, Option<String>), Error> {
         let now = self.now();
         let mut after = before.clone();
-        after.description = patch.description.unwrap_or(after.description);
-        after.metadata = patch.metadata.unwrap_or(after.metadata);
-        after.strict = patch.strict.unwrap_or(after.strict);
-        after.push.url = patch.url.unwrap_or(after.push.url);
-        after.push.headers = patch.headers.unwrap_or(after.push.headers);
-        after.push.timeout_ms = patch.timeout_ms.unwrap_or(after.push.timeout_ms);
-        after.push.rate_max_per_s = patch.rate_max_per_s.unwrap_or(after.push.rate_max_per_s);
-        after.push.concurrency_max = patch.concurrency_max.unwrap_or(after.push.concurrency_max);
-        after.push.delays = patch.delays.unwrap_or(after.push.delays);
-        if let Some(text) = patch.secret {
-            let secret = self.secret_of(Some(&text))?;
-            after.push.secrets = vec![self.seal_secret(&before.tenant, before.no, &secret, now)?];
+        let mut shown = None;
+        if patch.pulled {
+            after.push = None;
+        } else if patch.is_about_push() {
+            let mut push = match after.push.take() {
+                Some(push) => push,
+                None => {
+                    let url = patch.url.clone().ok_or_else(|| Error::Field {
+                        pointer: "/push/url".into(),
+                        detail: "It is a pull subscription. To have it pushed, give `push.url`: the address to call.".into(),
+                    })?;
+                    let secret = self.secret_of(patch.secret.as_deref())?;
+                    shown = Some(secret.format());
+                    Push {
+                        url,
+                        headers: Vec::new(),
+                        timeout_ms: limits::ATTEMPT_TIMEOUT_MS.2,
+                        concurrency_max: limits::CONCURRENCY_DEFAULT,
+                        rate_max_per_s: None,
+                        delays: DELAYS_DEFAULT.to_vec(),
+                        secrets: vec![self.seal_secret(&before.tenant, before.no, &secret, now)?],
+                    }
+                }
+            };
+            push.url = patch.url.unwrap_or(push.url);
+            if let Some(headers) = patch.headers {
+                let map = headers.apply(&push.headers.into_iter().collect());
+                push.headers = counted(map, "/push/headers", limits::PUSH_HEADERS_MAX)?.into_iter().collect();
+            }
+            push.timeout_ms = patch.timeout_ms.unwrap_or(push.timeout_ms);
+            push.concurrency_max = patch.concurrency_max.unwrap_or(push.concurrency_max);
+            push.rate_max_per_s = patch.rate_max_per_s.unwrap_or(push.rate_max_per_s);
+            push.delays = patch.delays.unwrap_or(push.delays);
+            if let Some(text) = patch.secret.filter(|_| shown.is_none()) {
+                let secret = self.secret_of(Some(&text))?;
+                if !self.signs_with(before, &push, &secret) {
+                    push.secrets = vec![self.seal_secret(&before.tenant, before.no, &secret, now)?];
+                }
+            }
+            after.push = Some(push);
         }
+        after.description = patch.description.unwrap_or(after.description);
+        if let Some(metadata) = patch.metadata {
+            after.metadata = counted(metadata.apply(&after.metadata), "/metadata", limits::METADATA_ENTRIES_MAX)?;
+        }
+        after.strict = patch.strict.unwrap_or(after.strict);
         let current = before.revision().cloned().ok_or_else(|| Error::Internal("a subscription without a revision".into()))?;
         let next = Revision {
             no: current.no + 1,
             from: read,
             types: patch.types.unwrap_or_else(|| current.types.clone()),
+            filter: patch.filter.unwrap_or_else(|| current.filter.clone()),
             payload: patch.payload.unwrap_or(current.payload),
             order: patch.order.unwrap_or(current.order),
             // `thin` bodies point at the public URL, so a new one is a new revision.
@@ -424,11 +598,20 @@ impl Service {
             after.revisions.push(next);
         }
         if after == *before {
-            return Ok(None);
+            return Ok((None, None));
         }
         after.version += 1;
         after.updated_at = now;
-        Ok(Some(after))
+        Ok((Some(after), shown))
+    }
+
+    /// Whether this is the secret that it signs with: giving it again changes nothing.
+    fn signs_with(&self, before: &Subscription, push: &Push, secret: &Secret) -> bool {
+        let row = before.no.to_string();
+        let at = dispatcher::secret_binding(before.tenant.as_str(), &row);
+        let [only] = push.secrets.as_slice() else { return false };
+        let Ok(key) = self.data_key(&before.tenant) else { return false };
+        self.inner.seal.open(&key, at, &only.sealed).is_ok_and(|it| it == secret.format().as_bytes())
     }
 
     /// Pauses a subscription. Its cursor stays; tries in flight end and settle.
@@ -451,7 +634,7 @@ impl Service {
                 State::Paused | State::Suspended => service.unchanged(&ctx, &before, write).await,
                 State::Active => {
                     let after = service.in_state(&before, State::Paused);
-                    let result = service.replace(&ctx, &before, after, "subscription.pause", Vec::new(), write).await;
+                    let result = service.replace(&ctx, &before, after, "subscription.pause", write).await;
                     service.inner.dispatcher.refresh(before.no).await;
                     result
                 }
@@ -497,7 +680,8 @@ impl Service {
                 (State::Suspended, ResumeFrom::Now) => vec![service.resumed_event(&before, "now", after.updated_at)?],
                 _ => Vec::new(),
             };
-            let result = service.replace_all(&ctx, &before, after, "subscription.resume", (ranges.clone(), told), write).await;
+            let also = Also { skipped: ranges.clone(), told, ..Also::default() };
+            let result = service.replace_with(&ctx, &before, after, "subscription.resume", also, write).await;
             if result.is_ok() && from == ResumeFrom::Now {
                 service.inner.dispatcher.skip(before.no, ranges, end).await;
             }
@@ -509,53 +693,6 @@ impl Service {
 
     fn in_state(&self, before: &Subscription, state: State) -> Subscription {
         Subscription { state, version: before.version + 1, updated_at: self.now(), ..before.clone() }
-    }
-
-    /// Ends the reading of a subscription by itself: a one-shot that is over, an endpoint
-    /// that is gone. Tried until it is stored.
-    pub(crate) fn end_reading(&self, no: u32, end: End) {
-        let service = self.clone();
-        tokio::spawn(async move {
-            loop {
-                match service.end_reading_once(no, end).await {
-                    Ok(()) => return,
-                    Err(Error::Draining) => return,
-                    Err(why) => {
-                        tracing::warn!(subscription.no = no, "it could not be ended yet, trying again: {why:?}");
-                        service.inner.clock.sleep(Duration::from_secs(1)).await;
-                    }
-                }
-            }
-        });
-    }
-
-    async fn end_reading_once(&self, no: u32, end: End) -> Result<(), Error> {
-        let state = match end {
-            End::Done => State::Done,
-            End::Suspended(_) => State::Suspended,
-        };
-        let Some(before) = self.registry().subscription_no(no).cloned() else { return Ok(()) };
-        let _turn = self.turn_with(&before).await;
-        let Some(before) = self.registry().subscription_no(no).cloned() else { return Ok(()) };
-        // A one-shot that has called is done, also if it was paused meanwhile.
-        let ends = before.state == State::Active || (state == State::Done && before.state != State::Done);
-        if !ends {
-            return Ok(());
-        }
-        let ctx = own_events::self_ctx(&before);
-        let action = if state == State::Done { "subscription.done" } else { "subscription.suspend" };
-        let mut after = self.in_state(&before, state);
-        let mut told = Vec::new();
-        if let End::Suspended(why) = end {
-            told.push(self.suspended_event(&before, why, after.updated_at)?);
-            if let Suspended::Silent(it) = why {
-                after.failing = Some(it);
-            }
-        }
-        self.replace_telling(&ctx, &before, after, action, told, Write::plain()).await?;
-        tracing::info!(subscription.id = %before.id, "subscription {} is {} now", before.id, state.as_str());
-        self.inner.dispatcher.refresh(no).await;
-        Ok(())
     }
 
     /// Removes a subscription, with what is known of its deliveries.
@@ -600,10 +737,9 @@ impl Service {
         before: &Subscription,
         after: Subscription,
         action: &'static str,
-        skipped: Vec<ringback_model::delivery::SkippedRange>,
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
-        self.replace_all(ctx, before, after, action, (skipped, Vec::new()), write).await
+        self.replace_with(ctx, before, after, action, Also::default(), write).await
     }
 
     /// As `replace`, with events that tell of it.
@@ -616,21 +752,27 @@ impl Service {
         told: Vec<EventDraft>,
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
-        self.replace_all(ctx, before, after, action, (Vec::new(), told), write).await
+        self.replace_with(ctx, before, after, action, Also { told, ..Also::default() }, write).await
     }
 
-    async fn replace_all(
+    /// As `replace`, with what happens beside.
+    async fn replace_with(
         &self,
         ctx: &Ctx,
         before: &Subscription,
         after: Subscription,
         action: &'static str,
-        (skipped, told): (Vec<ringback_model::delivery::SkippedRange>, Vec<EventDraft>),
+        also: Also,
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
+        let Also { skipped, secret, cursor, told } = also;
         let after = Arc::new(after);
-        let view = self.subscription_view(&after).await?;
-        let written = SubscriptionWritten { view, secret: None, created: false, deleted: false };
+        let view = match cursor {
+            // The reader is still where it was.
+            Some(cursor) => self.view_of(&after, cursor, self.inner.store.bounds(&after.scope).await?.last, None),
+            None => self.subscription_view(&after).await?,
+        };
+        let written = SubscriptionWritten { view, secret, created: false, deleted: false };
         let outcome = self
             .write(ctx, write, || async {
                 let mut set = self.control_set(ctx, &after, action, self.now());
@@ -638,7 +780,7 @@ impl Service {
                 set.changes.push(Change::Subscription {
                     subscription: Box::new((*after).clone()),
                     expected: Expected::Version(before.version),
-                    cursor: None,
+                    cursor,
                     skipped: skipped.clone(),
                 });
                 let written = written.clone();
@@ -693,95 +835,31 @@ impl Service {
 
     /// The subscription, if the caller may change it. What was made with an operator's
     /// authority calls where only operators may call, and is sent what only they may see.
-    fn find_to_change(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<Arc<Subscription>, Error> {
+    pub(crate) fn find_to_change(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<Arc<Subscription>, Error> {
         let found = self.find(ctx, id)?;
         ctx.require(found.authority, || "change a subscription that an operator made".into())?;
         Ok(found)
     }
+}
 
-    /// One subscription.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn subscription(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<SubscriptionView, Error> {
-        let found = self.find(ctx, id)?;
-        self.subscription_view(&found).await
-    }
-
-    /// Subscriptions in order of id (with `*`: of tenant, then id).
-    ///
-    /// # Errors
-    /// `CursorMismatch`.
-    pub async fn subscriptions(&self, ctx: &Ctx, limit: usize, after: Option<&str>) -> Result<Page<SubscriptionView>, Error> {
-        let after = self.id_cursor(ctx, "subscriptions", after)?;
-        let name = |it: &Arc<Subscription>| format!("{}/{}", it.tenant, it.id);
-        let page = {
-            let registry = self.registry();
-            let tenant = match &ctx.scope {
-                Scope::Tenant(it) => Some(it),
-                Scope::All => None,
-            };
-            let mut all: Vec<Arc<Subscription>> = registry
-                .subscriptions_of(tenant)
-                .filter(|it| it.scope != Scope::All || ctx.authority() == Authority::Operator)
-                .cloned()
-                .collect();
-            all.sort_by_cached_key(name);
-            let rows = all.into_iter().filter(|it| after.as_ref().is_none_or(|at| name(it) > *at));
-            self.id_page(ctx, "subscriptions", rows, limit, name)
-        };
-        let views: BTreeMap<u32, dispatcher::ReaderView> =
-            self.inner.dispatcher.views(page.items.iter().map(|it| it.no).collect()).await.into_iter().collect();
-        let mut items = Vec::with_capacity(page.items.len());
-        let mut ends: BTreeMap<Scope, Place> = BTreeMap::new();
-        for subscription in page.items {
-            let last = match ends.get(&subscription.scope) {
-                Some(last) => *last,
-                None => {
-                    let last = self.inner.store.bounds(&subscription.scope).await?.last;
-                    ends.insert(subscription.scope.clone(), last);
-                    last
-                }
-            };
-            let view = views.get(&subscription.no);
-            let cursor = self.cursor_of(&subscription, view).await?;
-            items.push(self.view_of(&subscription, cursor, last, view));
+/// Who owns a new subscription, and whose events it reads.
+fn owner_of(ctx: &Ctx, all_tenants: bool) -> Result<(TenantId, Scope), Error> {
+    match (&ctx.scope, all_tenants) {
+        (Scope::Tenant(tenant), false) => Ok((tenant.clone(), ctx.scope.clone())),
+        (Scope::Tenant(tenant), true) => {
+            ctx.require(Authority::Operator, || "subscribe to all tenants".into())?;
+            Ok((tenant.clone(), Scope::All))
         }
-        Ok(Page { items, next_cursor: page.next_cursor })
+        (Scope::All, true) => Ok((TenantId::default_tenant(), Scope::All)),
+        (Scope::All, false) => Err(Error::StarNotPossible),
     }
+}
 
-    async fn subscription_view(&self, subscription: &Arc<Subscription>) -> Result<SubscriptionView, Error> {
-        let views = self.inner.dispatcher.views(vec![subscription.no]).await;
-        let view = views.first().map(|(_, it)| it);
-        let cursor = self.cursor_of(subscription, view).await?;
-        let last = self.inner.store.bounds(&subscription.scope).await?.last;
-        Ok(self.view_of(subscription, cursor, last, view))
+/// Refuses a map that has become too large.
+fn counted(map: BTreeMap<String, String>, pointer: &str, max: usize) -> Result<BTreeMap<String, String>, Error> {
+    if map.len() <= max {
+        return Ok(map);
     }
-
-    async fn cursor_of(&self, subscription: &Subscription, view: Option<&dispatcher::ReaderView>) -> Result<Place, Error> {
-        match view {
-            Some(view) => Ok(view.cursor),
-            None => Ok(self.inner.store.cursor(subscription.no).await?.unwrap_or(0)),
-        }
-    }
-
-    fn view_of(
-        &self,
-        subscription: &Arc<Subscription>,
-        cursor: Place,
-        last: Place,
-        view: Option<&dispatcher::ReaderView>,
-    ) -> SubscriptionView {
-        let health = view.map(|it| it.health);
-        SubscriptionView {
-            cursor: self.position(&subscription.scope, cursor),
-            lag: last.saturating_sub(cursor),
-            health: Health {
-                state: health.map_or(HealthState::Ok, |it| it.state).as_str(),
-                why: health.and_then(|it| it.why).map(Into::into),
-                since: health.and_then(|it| it.since).unwrap_or(subscription.created_at),
-            },
-            subscription: Arc::clone(subscription),
-        }
-    }
+    let detail = format!("There would be {} entries; at most {max} are possible. Remove some with `null`.", map.len());
+    Err(Error::Field { pointer: pointer.into(), detail })
 }

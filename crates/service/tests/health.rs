@@ -64,7 +64,7 @@ fn an_endpoint_that_was_away_for_a_day_gets_everything_in_order_at_its_pace() {
     }
     let made = world.subscribe(|it| {
         it.order = Order::Subject;
-        it.push.delays = DELAYS_DEFAULT.to_vec();
+        it.push.as_mut().unwrap().delays = DELAYS_DEFAULT.to_vec();
     });
     let id = made.view.subscription.id.clone();
     let mut all = vec![];
@@ -116,9 +116,9 @@ fn an_hour_without_a_network_suspends_nobody_and_parks_nothing() {
     let ids: Vec<_> = (0..12)
         .map(|n| {
             let made = world.subscribe(|it| {
-                it.push.url = format!("https://h{n}.example.com/hook");
+                it.push.as_mut().unwrap().url = format!("https://h{n}.example.com/hook");
                 // Two tries: by its own schedule it would be parked within a minute.
-                it.push.delays = vec![5];
+                it.push.as_mut().unwrap().delays = vec![5];
             });
             made.view.subscription.id.clone()
         })
@@ -147,7 +147,7 @@ fn an_hour_without_a_network_suspends_nobody_and_parks_nothing() {
 fn a_silent_endpoint_is_announced_then_suspended_and_goes_on_when_resumed() {
     let mut world = World::new();
     world.sender.answer_with(|request| answered(if request.url == URL { status(500) } else { status(200) }));
-    let id = world.subscribe(|it| it.push.delays = vec![10_800; 49]).view.subscription.id.clone();
+    let id = world.subscribe(|it| it.push.as_mut().unwrap().delays = vec![10_800; 49]).view.subscription.id.clone();
     let other = "https://ops.example.com/hook";
     let watcher = NewSubscription { types: vec![TypePattern::parse("ringback.*").unwrap()], ..world::subscription(other) };
     fresh(world.run(world.service.create_subscription(&world.ctx(), watcher, Write::plain())).unwrap());
@@ -180,7 +180,7 @@ fn parked_deliveries_are_announced_once_a_minute_and_never_to_whom_they_are_abou
     world.sender.answer_with(|_| answered(status(400)));
     let made = world.subscribe(|it| {
         it.types = vec![TypePattern::parse("a.*").unwrap(), TypePattern::parse("ringback.*").unwrap()];
-        it.push.delays = vec![1];
+        it.push.as_mut().unwrap().delays = vec![1];
     });
     for _ in 0..5 {
         world.publish("a.b", None, "1");
@@ -201,7 +201,7 @@ fn parked_deliveries_are_announced_once_a_minute_and_never_to_whom_they_are_abou
 fn a_410_twice_is_announced_too() {
     let world = World::new();
     world.sender.answer_with(|_| answered(status(410)));
-    let id = world.subscribe(|it| it.push.delays = vec![300; 9]).view.subscription.id.clone();
+    let id = world.subscribe(|it| it.push.as_mut().unwrap().delays = vec![300; 9]).view.subscription.id.clone();
     world.publish("a.b", None, "1");
     world.pass(hours(1));
     let said = told(&world);
@@ -212,7 +212,7 @@ fn a_410_twice_is_announced_too() {
 #[test]
 fn a_rate_is_kept_and_spends_nothing() {
     let world = World::new();
-    world.subscribe(|it| it.push.rate_max_per_s = Some(2));
+    world.subscribe(|it| it.push.as_mut().unwrap().rate_max_per_s = Some(2));
     for _ in 0..20 {
         world.publish("a.b", None, "1");
     }

@@ -35,7 +35,7 @@ fn status_retry_after(code: u16, after: Duration) -> Answered {
 #[test]
 fn an_event_arrives_signed_over_its_exact_public_bytes() {
     let world = World::new();
-    let made = world.subscribe(|it| it.push.headers = vec![("x-env".into(), "prod".into())]);
+    let made = world.subscribe(|it| it.push.as_mut().unwrap().headers = vec![("x-env".into(), "prod".into())]);
     let published = world.publish("a.b", Some("/thing/1"), "{\"n\":1.50}");
     world.quiet();
     let requests = world.sender.requests();
@@ -243,7 +243,7 @@ fn an_edit_counts_for_later_events_and_what_failed_keeps_its_bytes() {
 fn two_410s_apart_suspend() {
     let world = World::new();
     world.sender.answer_with(|_| failed("gone"));
-    let id = world.subscribe(|it| it.push.delays = vec![120, 120, 120]).view.subscription.id.clone();
+    let id = world.subscribe(|it| it.push.as_mut().unwrap().delays = vec![120, 120, 120]).view.subscription.id.clone();
     world.publish("a.b", None, "1");
     world.pass(Duration::from_secs(2_000));
     let view = world.run(world.service.subscription(&world.ctx(), &id)).unwrap();

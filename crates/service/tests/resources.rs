@@ -625,7 +625,7 @@ fn one_subject_has_deliveries_of_all_its_events() {
     let world = World::new();
     let made = world.subscribe(|it| {
         it.types = Vec::new();
-        it.push.url = URL.into();
+        it.push.as_mut().unwrap().url = URL.into();
         it.subject = Some("/ticket/1".parse().unwrap());
     });
     world.create("ticket", json!({ "id": "1" }));

@@ -440,8 +440,8 @@ fn deliveries_have_pages_by_whatever_they_are_asked() {
     let ids: Vec<_> = (0..5)
         .map(|at| {
             world.subscribe(|it| {
-                it.push.url = format!("https://example.com/{}", if at % 2 == 0 { "bad" } else { "good" });
-                it.push.delays = vec![10];
+                it.push.as_mut().unwrap().url = format!("https://example.com/{}", if at % 2 == 0 { "bad" } else { "good" });
+                it.push.as_mut().unwrap().delays = vec![10];
             })
         })
         .map(|it| it.view.subscription.id.clone())
@@ -490,7 +490,7 @@ fn deliveries_have_pages_by_whatever_they_are_asked() {
 fn a_list_of_deliveries_does_not_read_whole_readers_for_every_row() {
     let world = World::new();
     world.sender.answer_with(|_| status(500));
-    let id = world.subscribe(|it| it.push.delays = vec![10]).view.subscription.id.clone();
+    let id = world.subscribe(|it| it.push.as_mut().unwrap().delays = vec![10]).view.subscription.id.clone();
     for n in 0..30 {
         world.publish("a.b", None, &n.to_string());
     }

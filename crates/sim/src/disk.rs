@@ -705,7 +705,7 @@ impl Subscriptions for Disk {
         for it in &mut all {
             match self.plant {
                 Some(Plant::OrderForgotten) => it.revisions.iter_mut().for_each(|it| it.order = Order::None),
-                Some(Plant::ConcurrencyForgotten) => it.push.concurrency_max = 200,
+                Some(Plant::ConcurrencyForgotten) => it.push.iter_mut().for_each(|it| it.concurrency_max = 200),
                 _ => {}
             }
         }

@@ -147,7 +147,7 @@ impl Evidence {
     /// The subscription whose endpoint has the number `record`, as it was last stored.
     #[must_use]
     pub fn subscription(&self, record: usize) -> Option<&Subscription> {
-        self.history.subscriptions.values().find(|it| record_of(&it.push.url) == Some(record))
+        self.history.subscriptions.values().find(|it| record_of(it.url().unwrap_or_default()) == Some(record))
     }
 
     /// Tries by (subscriber's number, event), in the order in which they started.

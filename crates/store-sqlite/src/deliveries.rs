@@ -135,7 +135,35 @@ fn settle(tx: &Tx<'_>, it: &Settlement) -> Result<Result<(), SettleError>, Fault
     Ok(Ok(()))
 }
 
+/// The number under which an attempt is kept: its own, unless one of an earlier generation has it.
+fn number(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<u32, Fault> {
+    if it.generation == 1 {
+        return Ok(it.n);
+    }
+    let kept = tx
+        .conn
+        .prepare_cached("SELECT n FROM attempts WHERE subscription = ?1 AND place = ?2 AND id = ?3")?
+        .query_row(params![subscription, sql::place(it.place), sql::id(it.id.bits())], |row| row.get(0))
+        .optional()?;
+    if let Some(n) = kept {
+        return Ok(n);
+    }
+    let taken = tx
+        .conn
+        .prepare_cached("SELECT 1 FROM attempts WHERE subscription = ?1 AND place = ?2 AND n = ?3 AND generation < ?4")?
+        .exists(params![subscription, sql::place(it.place), it.n, it.generation])?;
+    if !taken {
+        return Ok(it.n);
+    }
+    let last: u32 = tx
+        .conn
+        .prepare_cached("SELECT max(n) FROM attempts WHERE subscription = ?1 AND place = ?2")?
+        .query_row(params![subscription, sql::place(it.place)], |row| row.get(0))?;
+    Ok(last.saturating_add(1))
+}
+
 fn write_attempt(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<(), Fault> {
+    let n = number(tx, subscription, it)?;
     let response = it.response.as_ref().map(|it| sql::json(&StoredExcerpt::from(it))).transpose()?;
     tx.conn
         .prepare_cached(
@@ -146,7 +174,7 @@ fn write_attempt(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<(), Fau
         .execute(params![
             subscription,
             sql::place(it.place),
-            it.n,
+            n,
             sql::id(it.id.bits()),
             sql::id(it.event.bits()),
             it.generation,

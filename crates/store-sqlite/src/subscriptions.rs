@@ -48,6 +48,11 @@ pub(crate) fn write(tx: &Tx<'_>, it: &Subscription, cursor: Option<Place>, skipp
              SET generation = excluded.generation, cursor = coalesce(?3, cursor), scope = excluded.scope",
         )?
         .execute(params![it.no, it.generation, cursor.map(sql::place), it.scope.as_str()])?;
+    if let Some(cursor) = cursor {
+        tx.conn
+            .prepare_cached("DELETE FROM exceptions WHERE subscription = ?1 AND place > ?2")?
+            .execute(params![it.no, sql::place(cursor)])?;
+    }
     for range in skipped {
         tx.conn
             .prepare_cached(
@@ -103,6 +108,7 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
             no: it.no,
             from: it.from,
             types: it.types.iter().map(|text| TypePattern::parse(text).map_err(|_| broken("type", text))).collect::<Result<_, _>>()?,
+            filter: it.filter,
             payload: PayloadForm::parse(&it.payload).ok_or_else(|| broken("payload", &it.payload))?,
             order: Order::parse(&it.order).ok_or_else(|| broken("order", &it.order))?,
             public_url: it.public_url,
@@ -115,7 +121,6 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
             sealed: from_hex(&it.sealed).ok_or_else(|| broken("hex", "a secret"))?,
         })
     };
-    let push = body.push;
     Ok(Subscription {
         no,
         id,
@@ -129,14 +134,17 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
         until,
         from: body.from,
         state: State::parse(&body.state).ok_or_else(|| broken("state", &body.state))?,
-        push: Push {
-            url: push.url,
-            headers: push.headers,
-            timeout_ms: push.timeout_ms,
-            concurrency_max: push.concurrency_max,
-            rate_max_per_s: push.rate_max_per_s,
-            delays: push.delays,
-            secrets: push.secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
+        push: match body.push {
+            None => None,
+            Some(push) => Some(Push {
+                url: push.url,
+                headers: push.headers,
+                timeout_ms: push.timeout_ms,
+                concurrency_max: push.concurrency_max,
+                rate_max_per_s: push.rate_max_per_s,
+                delays: push.delays,
+                secrets: push.secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
+            }),
         },
         revisions: body.revisions.into_iter().map(revision).collect::<Result<_, _>>()?,
         generation: body.generation,
@@ -159,7 +167,8 @@ struct Body {
     until: Option<StoredUntil>,
     from: String,
     state: String,
-    push: StoredPush,
+    #[serde(default)]
+    push: Option<StoredPush>,
     revisions: Vec<StoredRevision>,
     generation: u32,
     created_at: i64,
@@ -206,6 +215,8 @@ struct StoredRevision {
     no: u32,
     from: Place,
     types: Vec<String>,
+    #[serde(default)]
+    filter: Option<String>,
     payload: String,
     order: String,
     public_url: String,
@@ -222,6 +233,7 @@ impl From<&Subscription> for Body {
             no: it.no,
             from: it.from,
             types: it.types.iter().map(ToString::to_string).collect(),
+            filter: it.filter.clone(),
             payload: it.payload.as_str().into(),
             order: it.order.as_str().into(),
             public_url: it.public_url.clone(),
@@ -239,15 +251,15 @@ impl From<&Subscription> for Body {
             }),
             from: it.from.clone(),
             state: it.state.as_str().into(),
-            push: StoredPush {
-                url: it.push.url.clone(),
-                headers: it.push.headers.clone(),
-                timeout_ms: it.push.timeout_ms,
-                concurrency_max: it.push.concurrency_max,
-                rate_max_per_s: it.push.rate_max_per_s,
-                delays: it.push.delays.clone(),
-                secrets: it.push.secrets.iter().map(secret).collect(),
-            },
+            push: it.push.as_ref().map(|it| StoredPush {
+                url: it.url.clone(),
+                headers: it.headers.clone(),
+                timeout_ms: it.timeout_ms,
+                concurrency_max: it.concurrency_max,
+                rate_max_per_s: it.rate_max_per_s,
+                delays: it.delays.clone(),
+                secrets: it.secrets.iter().map(secret).collect(),
+            }),
             revisions: it.revisions.iter().map(revision).collect(),
             generation: it.generation,
             created_at: it.created_at.as_micros(),

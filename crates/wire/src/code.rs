@@ -111,6 +111,7 @@ codes! {
     /// The list's pages have aged out.
     CursorExpired = "cursor-expired", 410, "Cursor expired", Never;
     /// The position is from before a restore.
+    LeaseExpired = "lease-expired", 410, "Lease expired", Never;
     CursorEpoch = "cursor-epoch", 410, "Cursor of another epoch", Never;
     /// Retention has passed that place of the log.
     LogTruncated = "log-truncated", 410, "Log truncated", Never;

@@ -487,6 +487,17 @@ pub fn cursor_epoch(name: &str) -> Problem {
     )
 }
 
+/// A nack or an extension that came after the lease.
+#[must_use]
+pub fn lease_expired(id: &str) -> Problem {
+    Problem::new(
+        ErrorCode::LeaseExpired,
+        format!(
+            "The lease is over, so these events are handed out again, or were already. Pull again; an `ack` of them would still count. Ask for a longer `lease`, or `POST /v1/subscriptions/{id}/extend` in time."
+        ),
+    )
+}
+
 /// Retention has passed that place; `oldest` is a position or a version that is still there.
 #[must_use]
 pub fn log_truncated(oldest: &str) -> Problem {

@@ -4,14 +4,14 @@ use crate::{
     Problem,
     push_headers::headers,
     read::{self, Given, Object, Problems, Shape},
-    sentences::{self, fields},
+    sentences::fields,
     status::parse_until,
 };
 use ringback_model::{
     Subject, TenantId,
     event::{PayloadForm, Scope},
     limits,
-    subscription::{DELAYS_DEFAULT, Order, Subscription, TypePattern, Until},
+    subscription::{DELAYS_DEFAULT, MapPatch, Order, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
 use serde::Serialize;
@@ -37,6 +37,8 @@ pub struct SubscriptionView {
     pub subject: Option<String>,
     /// The statuses that end a one-shot.
     pub until: Option<String>,
+    /// A condition on the event.
+    pub filter: Option<String>,
     /// Where it was asked to begin.
     pub from: String,
     /// `full` or `thin`.
@@ -45,12 +47,16 @@ pub struct SubscriptionView {
     pub order: &'static str,
     /// `active paused suspended done`.
     pub state: &'static str,
-    /// How it is pushed.
-    pub push: PushView,
+    /// How it is pushed; not there when it is pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushView>,
     /// Everything at or below this position is settled.
     pub cursor: String,
     /// Events of the tenant after `cursor`, filter not applied.
     pub lag: u64,
+    /// When the first of these was made; not there when there is none, and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_at: Option<String>,
     /// How its endpoint does.
     pub health: Health,
     /// Raised by each change of what is matched and how it is written.
@@ -74,7 +80,7 @@ pub struct PushView {
     pub rate_max_per_s: Option<u32>,
     /// The schedule.
     pub retry: RetryView,
-    /// `whsec_…`: only in the answer to its making.
+    /// `whsec_…`: only in the answer to its making, or to its becoming pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
@@ -111,21 +117,23 @@ impl SubscriptionView {
             strict: it.strict,
             subject: it.subject.as_ref().map(ToString::to_string),
             until: it.until.as_ref().map(ToString::to_string),
+            filter: revision.and_then(|it| it.filter.clone()),
             from: it.from.clone(),
             payload: revision.map_or(PayloadForm::Full, |it| it.payload).as_str(),
             order: revision.map_or(Order::None, |it| it.order).as_str(),
             state: it.state.as_str(),
-            push: PushView {
-                url: it.push.url.clone(),
-                headers: it.push.headers.iter().cloned().collect(),
-                timeout_ms: it.push.timeout_ms,
-                concurrency_max: it.push.concurrency_max,
-                rate_max_per_s: it.push.rate_max_per_s,
-                retry: RetryView { delays: it.push.delays.clone() },
+            push: it.push.as_ref().map(|it| PushView {
+                url: it.url.clone(),
+                headers: it.headers.iter().cloned().collect(),
+                timeout_ms: it.timeout_ms,
+                concurrency_max: it.concurrency_max,
+                rate_max_per_s: it.rate_max_per_s,
+                retry: RetryView { delays: it.delays.clone() },
                 secret,
-            },
+            }),
             cursor,
             lag,
+            oldest_at: None,
             health,
             revision: revision.map_or(0, |it| it.no),
             created_at: it.created_at.to_string(),
@@ -161,14 +169,16 @@ pub struct NewSubscription {
     pub subject: Option<Subject>,
     /// Only together with `subject`.
     pub until: Option<Until>,
+    /// A condition on the event, not checked yet.
+    pub filter: Option<String>,
     /// Where to begin.
     pub from: From,
     /// How the body is written.
     pub payload: PayloadForm,
     /// Which deliveries wait for each other.
     pub order: Order,
-    /// How it is pushed.
-    pub push: NewPush,
+    /// How it is pushed; without it, it is pulled.
+    pub push: Option<NewPush>,
 }
 
 /// The `push` of a new subscription.
@@ -200,6 +210,8 @@ pub struct PatchSubscription {
     pub metadata: Option<MapPatch>,
     /// All of them anew.
     pub types: Option<Vec<TypePattern>>,
+    /// A condition on the event, not checked yet; `Some(None)`: none any more.
+    pub filter: Option<Option<String>>,
     /// Whether unknown exact types are refused.
     pub strict: Option<bool>,
     /// How the body is written.
@@ -218,52 +230,8 @@ pub struct PatchSubscription {
     pub rate_max_per_s: Option<Option<u32>>,
     /// Mean delays in seconds.
     pub delays: Option<Vec<u32>>,
-}
-
-/// Changes of a map of texts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MapPatch {
-    /// Remove all.
-    Clear,
-    /// Set (`Some`) or remove (`None`) these.
-    Merge(BTreeMap<String, Option<String>>),
-}
-
-impl MapPatch {
-    /// The map after the changes.
-    #[must_use]
-    pub fn apply(&self, map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let Self::Merge(changes) = self else { return BTreeMap::new() };
-        let mut out = map.clone();
-        for (name, change) in changes {
-            match change {
-                Some(value) => out.insert(name.clone(), value.clone()),
-                None => out.remove(name),
-            };
-        }
-        out
-    }
-
-    /// `metadata` after the changes.
-    ///
-    /// # Errors
-    /// When it has more than 50 entries then.
-    pub fn apply_to_metadata(&self, metadata: &Metadata) -> Result<Metadata, Problem> {
-        counted(self.apply(metadata), "/metadata", limits::METADATA_ENTRIES_MAX)
-    }
-
-    /// `push.headers` after the changes.
-    ///
-    /// # Errors
-    /// When there are more than 20 then.
-    pub fn apply_to_headers(&self, headers: &[(String, String)]) -> Result<Vec<(String, String)>, Problem> {
-        let map = self.apply(&headers.iter().cloned().collect());
-        counted(map, "/push/headers", limits::PUSH_HEADERS_MAX).map(|it| it.into_iter().collect())
-    }
-}
-
-fn counted(map: BTreeMap<String, String>, pointer: &str, max: usize) -> Result<BTreeMap<String, String>, Problem> {
-    if map.len() <= max { Ok(map) } else { Err(sentences::fields_refused(vec![fields::wrong_count(pointer, map.len(), 0, max)])) }
+    /// `"push": null`: it is pulled from now on.
+    pub pulled: bool,
 }
 
 const PATHS: &[&str] = &[
@@ -274,6 +242,7 @@ const PATHS: &[&str] = &[
     "strict",
     "subject",
     "until",
+    "filter",
     "from",
     "payload",
     "order",
@@ -288,18 +257,19 @@ const PATHS: &[&str] = &[
     "push.retry.delays",
 ];
 
-const OURS: [(&str, &str); 7] = [
+const OURS: [(&str, &str); 8] = [
     ("id", "It is made by the server."),
     ("state", "Use `POST …/pause` or `POST …/resume`."),
     ("cursor", "It moves by deliveries; `from` says where a new subscription begins."),
     ("lag", "It is the server's."),
+    ("oldest_at", "It is the server's."),
     ("health", "It is the server's."),
     ("revision", "It is the server's."),
     ("created_at", "It is the server's."),
 ];
 
 const NEW: Shape = Shape {
-    members: &["tenant", "description", "metadata", "types", "strict", "subject", "until", "from", "payload", "order", "push"],
+    members: &["tenant", "description", "metadata", "types", "strict", "subject", "until", "filter", "from", "payload", "order", "push"],
     read_only: &OURS,
     paths: PATHS,
 };
@@ -307,14 +277,15 @@ const NEW: Shape = Shape {
 const FIXED: &str = "It is fixed when a subscription is made; make another one.";
 
 const PATCH: Shape = Shape {
-    members: &["description", "metadata", "types", "strict", "payload", "order", "push"],
+    members: &["description", "metadata", "types", "filter", "strict", "payload", "order", "push"],
     read_only: &{
-        let [id, state, cursor, lag, health, revision, created_at] = OURS;
+        let [id, state, cursor, lag, oldest_at, health, revision, created_at] = OURS;
         [
             (id.0, FIXED),
             state,
             cursor,
             lag,
+            oldest_at,
             health,
             revision,
             created_at,
@@ -356,7 +327,6 @@ impl NewSubscription {
     }
 
     fn of(it: &Object<'_>, problems: &mut Problems) -> Option<Self> {
-        it.require("push", "say where to call, such as `{\"url\":\"https://example.com/webhook\"}`", problems);
         let subject = it.parsed("subject", read::name(Subject::parse), problems);
         let until = it.parsed("until", parse_until, problems);
         if it.get("until").is_some() && it.get("subject").is_none() {
@@ -367,10 +337,14 @@ impl NewSubscription {
         let description = description(it, problems);
         let metadata = it.metadata("metadata", problems).unwrap_or_default();
         let types = types(it, problems);
+        let filter = filter(it, problems);
         let strict = it.flag("strict", problems).unwrap_or(true);
         let payload = it.one_of("payload", &PAYLOADS, problems).unwrap_or(PayloadForm::Full);
         let order = it.one_of("order", &ORDERS, problems).unwrap_or(Order::None);
-        let push = it.object("push", &PUSH, problems).and_then(|it| NewPush::of(&it, problems));
+        let push = match it.object("push", &PUSH, problems) {
+            Some(it) => Some(NewPush::of(&it, problems)?),
+            None => None,
+        };
         Some(Self {
             scope,
             description,
@@ -379,6 +353,7 @@ impl NewSubscription {
             strict,
             subject,
             until,
+            filter,
             from: match from {
                 None | Some("now") => From::Now,
                 Some("start") => From::Start,
@@ -386,7 +361,7 @@ impl NewSubscription {
             },
             payload,
             order,
-            push: push?,
+            push,
         })
     }
 }
@@ -428,14 +403,13 @@ impl PatchSubscription {
                 Given::Value(_) => it.metadata_patch("metadata", problems).map(MapPatch::Merge),
             },
             types: there(it, "types").then(|| types(it, problems)),
+            filter: there(it, "filter").then(|| filter(it, problems)),
             strict: there(it, "strict").then(|| it.flag("strict", problems).unwrap_or(true)),
             payload: there(it, "payload").then(|| it.one_of("payload", &PAYLOADS, problems).unwrap_or(PayloadForm::Full)),
             order: there(it, "order").then(|| it.one_of("order", &ORDERS, problems).unwrap_or(Order::None)),
             ..Self::default()
         };
-        if it.given("push") == Given::Null {
-            it.require("push", "a subscription without it can't be read yet", problems);
-        }
+        out.pulled = it.given("push") == Given::Null;
         if let Some(push) = it.object("push", &PATCH_PUSH, problems) {
             out.patch_push(&push, problems);
         }
@@ -473,6 +447,10 @@ fn parse_scope(text: &str) -> Result<Scope, &'static str> {
 
 fn description(it: &Object<'_>, problems: &mut Problems) -> String {
     it.text_of("description", 0, limits::DESCRIPTION_BYTES_MAX, problems).unwrap_or_default().to_owned()
+}
+
+fn filter(it: &Object<'_>, problems: &mut Problems) -> Option<String> {
+    it.text_of("filter", 1, limits::FILTER_BYTES_MAX, problems).map(Into::into)
 }
 
 fn types(it: &Object<'_>, problems: &mut Problems) -> Vec<TypePattern> {
@@ -533,6 +511,30 @@ impl Resume {
         let mut problems = Problems::new();
         let read = Object::open(body, "", &RESUME, &mut problems)
             .map(|it| it.one_of("from", &[("cursor", Self::Cursor), ("now", Self::Now)], &mut problems).unwrap_or(Self::Cursor));
+        problems.finish(read)
+    }
+}
+
+/// The body of `POST /v1/subscriptions/{id}/seek`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seek {
+    /// `start`, `now`, a position, an event id, a time: not read yet.
+    pub to: String,
+}
+
+const SEEK: Shape = Shape { members: &["to"], read_only: &[], paths: &["to"] };
+
+impl Seek {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A problem that lists all that is wrong with it.
+    pub fn read(body: &Value) -> Result<Self, Problem> {
+        let mut problems = Problems::new();
+        let read = Object::open(body, "", &SEEK, &mut problems).and_then(|it| {
+            it.require("to", "where to go on: `start`, `now`, a position, an event id or a time", &mut problems);
+            Some(Self { to: it.text_of("to", 1, limits::URL_BYTES_MAX, &mut problems)?.to_owned() })
+        });
         problems.finish(read)
     }
 }

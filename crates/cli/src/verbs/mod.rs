@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod keys;
+pub(crate) mod pull;
 pub(crate) mod resources;
 pub(crate) mod subscriptions;
 pub(crate) mod tail;
@@ -35,9 +36,11 @@ pub(crate) enum Ask {
     Events(Noun<events::EventsVerb>),
     /// Be called back: make, change, pause and list subscriptions
     #[command(visible_alias = "webhooks")]
-    Subscriptions(Noun<subscriptions::SubscriptionsVerb>),
+    Subscriptions(Box<Noun<subscriptions::SubscriptionsVerb>>),
     /// What was delivered, what wasn't, and why
     Deliveries(Noun<deliveries::DeliveriesVerb>),
+    /// Take events from a pull subscription, and acknowledge them
+    Pull(pull::PullArgs),
     /// Follow events as they happen, one a line
     Tail(tail::TailArgs),
     /// What polling costs and brings, and what to do instead
@@ -55,6 +58,7 @@ impl Ask {
             Self::Events(it) => &it.connect,
             Self::Subscriptions(it) => &it.connect,
             Self::Deliveries(it) => &it.connect,
+            Self::Pull(it) => &it.connect,
             Self::Tail(it) => &it.connect,
             Self::Advice(it) => &it.connect,
         }
@@ -80,6 +84,7 @@ pub(crate) async fn run(session: &Session, ask: Ask) -> Outcome {
         Ask::Events(it) => events::run(session, it.verb).await,
         Ask::Subscriptions(it) => subscriptions::run(session, it.verb).await,
         Ask::Deliveries(it) => deliveries::run(session, it.verb).await,
+        Ask::Pull(it) => pull::run(session, it).await,
         Ask::Tail(it) => tail::run(session, it).await,
         Ask::Advice(it) => advice::run(session, it).await,
     }

@@ -1,4 +1,4 @@
-//! `ringback subscriptions` (alias `webhooks`): being called back.
+//! `ringback subscriptions` (alias `webhooks`): being called back, or pulling.
 
 use super::pairs;
 use crate::{
@@ -32,18 +32,22 @@ Examples:
   ringback subscriptions pause sub_01J…
   ringback subscriptions resume sub_01J… --from cursor")]
 pub(crate) enum SubscriptionsVerb {
-    /// Register an endpoint; its secret is shown this once
+    /// Register an endpoint, whose secret is shown this once; or, without one, something to pull from
     #[command(before_help = "\
 Examples:
+  ringback subscriptions create --id ledger --types 'payment.*'        To be pulled
   ringback subscriptions create https://yourapp.com/webhook/payment --types 'payment.*'
   ringback subscriptions create https://yourapp.com/done --subject /payment/123 --until done
   ringback subscriptions create http://127.0.0.1:9000/ --types payment.completed --order subject")]
     Create {
-        /// The endpoint: where to POST
+        /// The endpoint: where to POST; without it, the subscription is pulled
         // Not called `url`: clap would take it for the server's `--url`.
         #[arg(value_name = "URL")]
-        endpoint: String,
-        /// Where to begin: now, start, or a cursor [default: now]
+        endpoint: Option<String>,
+        /// A chosen id: made, or made what is said here
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// Where to begin: now, start, a cursor, an event's id or a time [default: now]
         #[arg(long, value_name = "PLACE")]
         from: Option<String>,
         /// One's own secret in place of a generated one
@@ -70,7 +74,8 @@ Examples:
     #[command(before_help = "\
 Examples:
   ringback subscriptions update sub_01J… --endpoint https://yourapp.com/new
-  ringback subscriptions update sub_01J… --types 'payment.*,refund.*'")]
+  ringback subscriptions update sub_01J… --types 'payment.*,refund.*'
+  ringback subscriptions update sub_01J… --pull")]
     Update {
         /// Its id
         id: String,
@@ -78,9 +83,25 @@ Examples:
         // Not `--url`: that names the server.
         #[arg(long, value_name = "URL")]
         endpoint: Option<String>,
+        /// Be pulled from now on: nothing is lost in between
+        #[arg(long, conflicts_with = "endpoint")]
+        pull: bool,
         /// What is asked for.
         #[command(flatten)]
         fields: Fields,
+    },
+    /// Go on somewhere else in the log; what lies between is skipped, or comes again
+    #[command(before_help = "\
+Examples:
+  ringback subscriptions seek ledger start                     All of it again
+  ringback subscriptions seek ledger 2026-11-23T00:00:00Z
+  ringback subscriptions seek ledger now                       Skip what is there")]
+    Seek {
+        /// Its id
+        id: String,
+        /// start, now, a cursor, an event's id or a time
+        #[arg(value_name = "PLACE")]
+        to: String,
     },
     /// Delete a subscription and what is still owed to it
     #[command(before_help = "Examples:\n  ringback subscriptions delete sub_01J…")]
@@ -123,6 +144,9 @@ pub(crate) struct Fields {
     /// Once only: when the subject's status is one of these, or `done`
     #[arg(long, value_name = "STATUS,…", value_delimiter = ',')]
     until: Option<Vec<String>>,
+    /// Only events that meet this: data.amount >= 1000
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
     /// What the body holds: the whole event, or a pointer to fetch it by
     #[arg(long, value_parser = ["full", "thin"])]
     payload: Option<String>,
@@ -165,6 +189,7 @@ impl Fields {
         set("subject", self.subject.map(Value::from));
         // One or several: the same string form as the status route's parameter.
         set("until", self.until.map(|it| it.join(",").into()));
+        set("filter", self.filter.map(Value::from));
         set("payload", self.payload.map(Value::from));
         set("order", self.order.map(Value::from));
         set("description", self.description.map(Value::from));
@@ -196,13 +221,17 @@ impl Fields {
 pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
     let at = |id: &str| format!("/v1/subscriptions/{}", segment(id));
     let answer = match verb {
-        SubscriptionsVerb::Create { endpoint, from, secret, fields } => {
+        SubscriptionsVerb::Create { endpoint, id, from, secret, fields } => {
             let shown = secret.is_none();
-            let mut body = fields.body(Some(endpoint), from, secret)?;
+            let mut body = fields.body(endpoint, from, secret)?;
             if session.tenant.as_deref() == Some("*") {
                 body.insert("tenant".into(), "*".into());
             }
-            let answer = session.write(Method::POST, "/v1/subscriptions", Some(Value::from(body).to_string())).await?;
+            let (method, path) = match id {
+                Some(id) => (Method::PUT, at(&id)),
+                None => (Method::POST, "/v1/subscriptions".to_owned()),
+            };
+            let answer = session.write(method, &path, Some(Value::from(body).to_string())).await?;
             session.record(&answer)?;
             if shown && answer.json()?.pointer("/push/secret").is_some() {
                 say("Keep the secret now: it is shown this once.");
@@ -219,8 +248,14 @@ pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
             return Ok(());
         }
         SubscriptionsVerb::Show { id } => session.get(&at(&id)).await?,
-        SubscriptionsVerb::Update { id, endpoint, fields } => {
-            let body = fields.body(endpoint, None, None)?;
+        SubscriptionsVerb::Seek { id, to } => {
+            session.write(Method::POST, &format!("{}/seek", at(&id)), Some(json!({ "to": to }).to_string())).await?
+        }
+        SubscriptionsVerb::Update { id, endpoint, pull, fields } => {
+            let mut body = fields.body(endpoint, None, None)?;
+            if pull {
+                body.insert("push".into(), Value::Null);
+            }
             if body.is_empty() {
                 return Err(Failure::usage("nothing to change: give at least one field"));
             }

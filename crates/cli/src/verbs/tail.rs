@@ -76,8 +76,8 @@ fn gone(error: ClientError, follow: &Follow) -> Failure {
     Failure { message: failure.message.map(|it| format!("{it}\nStopped after {place}.")), ..failure }
 }
 
-#[expect(clippy::disallowed_methods, reason = "paces new tries of a reader at a terminal; nothing is owed")]
-async fn rest(pause: Duration) {
+#[expect(clippy::disallowed_methods, reason = "paces readers at a terminal and their leases; nothing is owed")]
+pub(super) async fn rest(pause: Duration) {
     tokio::time::sleep(pause).await;
 }
 

@@ -18,7 +18,7 @@ const GENERATION: Generation = 3;
 
 impl Window {
     /// Every index says what a walk over everything says.
-    fn audit(&self) {
+    pub(super) fn audit(&self) {
         let mut lines: BTreeMap<Arc<Subject>, (BTreeSet<Place>, BTreeSet<Place>, usize)> = BTreeMap::new();
         for (place, it) in &self.fresh {
             assert!(*place > self.settled && *place <= self.read, "fresh {place} is out of {}..={}", self.settled, self.read);
@@ -73,6 +73,11 @@ impl Window {
             }
         }
         assert_eq!(self.due, due, "due");
+        if let Some(held) = self.held_places() {
+            for place in held {
+                assert_eq!(self.state_of(place), Some(InWindow::InFlight), "{place} is leased and not in flight");
+            }
+        }
         let mut end = None;
         for (from, to) in &self.skipped {
             assert!(from < to && end.is_none_or(|end| end < *from), "ranges overlap");
@@ -203,7 +208,7 @@ struct World {
 }
 
 fn revision(no: RevisionNo, from: Place, order: Order) -> Revision {
-    Revision { no, from, types: vec![], payload: PayloadForm::Full, order, public_url: String::new() }
+    Revision { no, from, types: vec![], filter: None, payload: PayloadForm::Full, order, public_url: String::new() }
 }
 
 impl World {

@@ -43,9 +43,14 @@ impl Window {
             return None;
         }
         let since = self.unsettled_since.unwrap_or_default();
-        let full = self.attempts.len().max(self.dirty.len()) >= limits::SETTLE_COMPLETIONS_MAX;
+        let full = self.urgent || self.attempts.len().max(self.dirty.len()) >= limits::SETTLE_COMPLETIONS_MAX;
         let due = if full { since } else { since + limits::SETTLE_AGE_MAX };
         Some(self.settle_after.map_or(due, |it| it.max(due)))
+    }
+
+    /// Somebody waits until what is pending is stored: the next settlement is due at once.
+    pub const fn hurry(&mut self) {
+        self.urgent = true;
     }
 
     /// How far the cursor is ahead of the stored one. It moves without a
@@ -73,6 +78,7 @@ impl Window {
             }
         }
         self.unsettled_since = None;
+        self.urgent = false;
         self.settle_after = None;
         self.settling = Some(attempts.len());
         Some(Settling { cursor: self.cursor(), attempts, exceptions, removed })

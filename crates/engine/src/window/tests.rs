@@ -22,7 +22,7 @@ struct Bench {
 }
 
 fn revision(no: RevisionNo, order: Order) -> Revision {
-    Revision { no, from: 0, types: vec![], payload: PayloadForm::Full, order, public_url: String::new() }
+    Revision { no, from: 0, types: vec![], filter: None, payload: PayloadForm::Full, order, public_url: String::new() }
 }
 
 fn limits() -> Limits {

@@ -199,7 +199,7 @@ impl Window {
     fn may_start(&self) -> bool {
         // While the address is unroutable, one try at a time asks it.
         let slots = if self.hold.is_some() { 1 } else { self.limits.concurrency_max.max(1) };
-        self.active && self.in_flight() < slots && self.unsettled_attempts() < self.limits.events_max
+        self.active && self.leases.is_none() && self.in_flight() < slots && self.unsettled_attempts() < self.limits.events_max
     }
 
     /// When `poll_start` has something by time alone.
@@ -299,7 +299,7 @@ impl Window {
         Some(before)
     }
 
-    fn succeeded(&mut self, place: Place, now: Timestamp) {
+    pub(super) fn succeeded(&mut self, place: Place, now: Timestamp) {
         let subject = if let Some(fresh) = self.remove_fresh(place) {
             fresh.subject
         } else {
@@ -313,7 +313,7 @@ impl Window {
         self.refresh_line(subject.as_ref(), now);
     }
 
-    fn failed(&mut self, place: Place, state: ExceptionState, spent: u32, now: Timestamp) {
+    pub(super) fn failed(&mut self, place: Place, state: ExceptionState, spent: u32, now: Timestamp) {
         let subject = if let Some(Fresh { event, subject, revision, .. }) = self.remove_fresh(place) {
             let row = Exception {
                 place,
@@ -344,7 +344,7 @@ impl Window {
     }
 
     /// The try was not spent: the delivery is where it was before.
-    fn returned(&mut self, place: Place, now: Timestamp) {
+    pub(super) fn returned(&mut self, place: Place, now: Timestamp) {
         let subject = self
             .fresh
             .get(&place)

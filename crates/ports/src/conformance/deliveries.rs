@@ -139,6 +139,32 @@ pub async fn delivered_above_is_of_the_cursor_and_the_generation<S: Store>(store
     assert_eq!(state(store).await.delivered_above, [5]);
 }
 
+pub async fn another_life_removes_exceptions_above_where_it_begins<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    settle(store, Settlement { exceptions: [2, 4, 5, 9].map(exception).to_vec(), ..settlement(9) }).await;
+    seek(store, 4).await;
+    let left = state(store).await;
+    assert_eq!((left.cursor, left.exceptions.iter().map(|it| it.place).collect::<Vec<_>>()), (4, vec![2, 4]));
+    // An edit that moves no cursor keeps them.
+    let it = store.subscriptions().await.unwrap().remove(0);
+    let edited = Subscription { version: it.version + 1, description: "new".into(), ..it };
+    commit(store, change("acme", [subscribe(edited, None)])).await;
+    assert_eq!(state(store).await.exceptions.len(), 2);
+}
+
+pub async fn attempts_of_an_earlier_life_are_not_written_over<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    settle(store, Settlement { attempts: vec![attempt(5, 5, 1), success(5, 5, 2)], ..settlement(9) }).await;
+    seek(store, 0).await;
+    let first = Attempt { id: ringback_model::AttemptId::from_bits(77), generation: 2, ..success(5, 5, 1) };
+    // Twice is once.
+    for _ in 0..2 {
+        settle(store, Settlement { generation: 2, attempts: vec![first.clone()], ..settlement(5) }).await;
+    }
+    let kept = store.attempts(1, first.event).await.unwrap();
+    assert_eq!(kept, [attempt(5, 5, 1), success(5, 5, 2), Attempt { n: 3, ..first }]);
+}
+
 pub async fn exceptions_come_in_order_of_place<S: Store>(store: &Arc<S>) {
     furnish(store).await;
     commit(store, change("acme", [subscribe(subscription(2), Some(0))])).await;

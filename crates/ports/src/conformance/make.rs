@@ -223,7 +223,7 @@ pub fn subscription(no: u32) -> Subscription {
         until: None,
         from: "now".into(),
         state: State::Active,
-        push: Push {
+        push: Some(Push {
             url: "https://example.com/hook".into(),
             headers: Vec::new(),
             timeout_ms: 20_000,
@@ -231,11 +231,12 @@ pub fn subscription(no: u32) -> Subscription {
             rate_max_per_s: None,
             delays: vec![5, 30],
             secrets: vec![SealedSecret { created_at: at(3), expires_at: None, sealed: vec![1, 2, 254] }],
-        },
+        }),
         revisions: vec![Revision {
             no: 1,
             from: 0,
             types: Vec::new(),
+            filter: None,
             payload: PayloadForm::Full,
             order: Order::None,
             public_url: "https://api.example.com".into(),

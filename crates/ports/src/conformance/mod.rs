@@ -130,6 +130,8 @@ macro_rules! conformance_suite {
                 settling_twice_is_settling_once
                 what_is_there_is_written_over
                 delivered_above_is_of_the_cursor_and_the_generation
+                another_life_removes_exceptions_above_where_it_begins
+                attempts_of_an_earlier_life_are_not_written_over
                 exceptions_come_in_order_of_place
                 every_state_of_an_exception_reads_back
                 attempts_come_in_order_of_n

@@ -26,7 +26,7 @@ fn rich(no: u32, until: Option<Until>, state: State) -> Subscription {
         until,
         from: "start".into(),
         state,
-        push: Push {
+        push: Some(Push {
             url: "https://example.com/ü?a=b".into(),
             headers: vec![("x-env".into(), "prod".into()), ("x-a".into(), String::new())],
             timeout_ms: 1_000,
@@ -37,13 +37,14 @@ fn rich(no: u32, until: Option<Until>, state: State) -> Subscription {
                 SealedSecret { created_at: at(9), expires_at: None, sealed: (0..=255).collect() },
                 SealedSecret { created_at: at(1), expires_at: Some(at(5)), sealed: Vec::new() },
             ],
-        },
+        }),
         revisions: vec![
             Revision { no: 1, types: vec![TypePattern::Exact(event_type("payment.completed"))], ..subscription(1).revisions[0].clone() },
             Revision {
                 no: 2,
                 from: u64::from(u32::MAX) + 5,
                 types: vec![TypePattern::Below(event_type("payment")), TypePattern::Exact(event_type("a"))],
+                filter: None,
                 payload: PayloadForm::Thin,
                 order: Order::Subject,
                 public_url: "http://127.0.0.1:7464".into(),

@@ -86,6 +86,7 @@ pub trait Deliveries {
     /// - Refused as `Fenced` unless the subscription exists with this generation; nothing is stored then.
     /// - The cursor never moves backwards: a lower one is ignored, the rest is stored.
     /// - An attempt or exception that is there already is written over: settling twice equals settling once.
+    /// - An attempt whose number one of an earlier generation has is kept under the next free number.
     async fn settle(&self, settlement: Settlement) -> Result<(), SettleError>;
 
     /// Where the reader of this subscription stands; `None` if there is no such subscription.

@@ -41,7 +41,9 @@ impl Asked {
     /// What kind of thing it is about, in a sentence.
     fn noun(&self) -> &str {
         match self.op {
-            Some(Op::SubscriptionGet | Op::SubscriptionPatch | Op::SubscriptionDelete) => "subscription",
+            Some(Op::SubscriptionGet | Op::SubscriptionPut | Op::SubscriptionPatch | Op::SubscriptionDelete | Op::SubscriptionSeek) => {
+                "subscription"
+            }
             Some(Op::TypeGet | Op::TypePut | Op::TypeDelete) => "type",
             Some(Op::TenantGet | Op::TenantPut) => "tenant",
             _ => self.type_name(),
@@ -180,6 +182,10 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::CursorExpired => sentences::cursor_expired(after),
         Error::LogTruncated { oldest } => sentences::log_truncated(&oldest.to_string()),
         Error::NotActive { id, state } => sentences::subscription_not_active(id.as_str(), state.as_str()),
+        Error::NotPulled { id } => sentences::conflict(&format!(
+            "Subscription {id} is pushed, so nothing can be pulled from it. `PATCH /v1/subscriptions/{id} {{\"push\":null}}` makes it a pull subscription."
+        )),
+        Error::LeaseExpired { id } => sentences::lease_expired(id.as_str()),
         Error::Conflict { detail } => sentences::conflict(&detail),
         Error::LimitReached { what, max } => sentences::limit_reached(what, max),
         Error::IdempotencyInProgress => sentences::idempotency_in_progress(),

@@ -7,7 +7,7 @@ use ringback_model::{
     AttemptId, Timestamp,
     delivery::{Attempt, Outcome},
     event::{self, Event},
-    subscription::{Generation, Subscription},
+    subscription::{Generation, Push, Subscription},
 };
 use ringback_ports::{seal::Binding, sender::PushRequest};
 use ringback_signature::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Secret};
@@ -80,7 +80,8 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
     let revision = subscription.revision_no(start.revision).ok_or("its revision is gone")?;
     let body = event::payload(&event, revision.payload, &revision.public_url);
     let at = service.now();
-    let secrets = open_secrets(service, &subscription, at)?;
+    let push = subscription.push.as_ref().ok_or("it is pulled now")?;
+    let secrets = open_secrets(service, &subscription, push, at)?;
     // The exact bytes that are sent are signed, with the time of this try.
     let id = event.id.to_string();
     let signature = ringback_signature::sign(&secrets.iter().collect::<Vec<_>>(), &id, at.as_secs(), &body);
@@ -91,13 +92,13 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
         (HEADER_TIMESTAMP.to_owned(), at.as_secs().to_string()),
         (HEADER_SIGNATURE.to_owned(), signature),
     ];
-    headers.extend(subscription.push.headers.iter().cloned());
+    headers.extend(push.headers.iter().cloned());
     let request = PushRequest {
-        url: subscription.push.url.clone(),
+        url: push.url.clone(),
         authority: subscription.authority,
         headers,
         body,
-        timeout: Duration::from_millis(u64::from(subscription.push.timeout_ms)),
+        timeout: Duration::from_millis(u64::from(push.timeout_ms)),
     };
     let answered = service.inner.sender.send(request).await;
     let outcome = answered.outcome;
@@ -131,13 +132,11 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
     Ok(Came { attempt, outcome, own })
 }
 
-fn open_secrets(service: &Service, subscription: &Subscription, now: Timestamp) -> Result<Vec<Secret>, String> {
+fn open_secrets(service: &Service, subscription: &Subscription, push: &Push, now: Timestamp) -> Result<Vec<Secret>, String> {
     let data_key = service.data_key(&subscription.tenant).map_err(|it| format!("{it:?}"))?;
     let row = subscription.no.to_string();
     let at = binding(subscription.tenant.as_str(), &row);
-    subscription
-        .push
-        .secrets
+    push.secrets
         .iter()
         .filter(|it| it.expires_at.is_none_or(|at| at > now))
         .map(|it| {

@@ -1,17 +1,18 @@
 //! How the rest of the service speaks with the dispatcher.
 
+use super::pull::{Ask, Batch, Heard, PullRefused, Said, SayRefused};
 use ringback_engine::{
     delivery_state::InWindow,
     window::{Health, RetryRefused},
 };
 use ringback_model::{
-    TenantId, Timestamp,
+    EventId, TenantId, Timestamp,
     delivery::{Exception, SkippedRange},
     event::{Event, Place},
 };
 use ringback_ports::Clock;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -88,6 +89,9 @@ pub(crate) struct Segments {
     pub(crate) more: bool,
 }
 
+/// What became of a wish to try a delivery now; `None` when its subscription is not read.
+pub(super) type Retried = Option<Result<oneshot::Receiver<Result<(), SayRefused>>, RetryRefused>>;
+
 #[derive(Debug)]
 pub(super) enum Command {
     /// Nothing but a reason to look again.
@@ -114,7 +118,27 @@ pub(super) enum Command {
     RetryNow {
         no: u32,
         place: Place,
-        reply: oneshot::Sender<Option<Result<(), RetryRefused>>>,
+        reply: oneshot::Sender<Retried>,
+    },
+    Pull {
+        no: u32,
+        ask: Ask,
+    },
+    Halt {
+        no: u32,
+        target: Place,
+        why: &'static str,
+        reply: oneshot::Sender<Result<Vec<SkippedRange>, SayRefused>>,
+    },
+    EventsOf {
+        no: u32,
+        places: Vec<Place>,
+        reply: oneshot::Sender<BTreeMap<Place, EventId>>,
+    },
+    Say {
+        no: u32,
+        said: Said,
+        reply: oneshot::Sender<Result<Heard, SayRefused>>,
     },
     View {
         nos: Vec<u32>,
@@ -146,6 +170,10 @@ impl Command {
             | Self::PlanSkip { no, .. }
             | Self::Skip { no, .. }
             | Self::RetryNow { no, .. }
+            | Self::Pull { no, .. }
+            | Self::Halt { no, .. }
+            | Self::EventsOf { no, .. }
+            | Self::Say { no, .. }
             | Self::Standings { no, .. } => Some(*no),
             Self::Wake | Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => None,
         }
@@ -205,9 +233,34 @@ impl Handle {
         self.ask(|reply| Command::Skip { no, ranges, end, reply }).await;
     }
 
-    /// `None` when the subscription is not read at all.
-    pub(crate) async fn retry_now(&self, no: u32, place: Place) -> Option<Result<(), RetryRefused>> {
-        self.ask(|reply| Command::RetryNow { no, place, reply }).await.flatten()
+    /// Returns when the wish is stored. `None` when the subscription is not read at all.
+    pub(crate) async fn retry_now(&self, no: u32, place: Place) -> Option<Result<Result<(), SayRefused>, RetryRefused>> {
+        match self.ask(|reply| Command::RetryNow { no, place, reply }).await.flatten()? {
+            Ok(stored) => Some(Ok(stored.await.unwrap_or(Err(SayRefused::Fenced)))),
+            Err(why) => Some(Err(why)),
+        }
+    }
+
+    /// Hands out events, or waits for them until the deadline. `None` when the subscription is gone.
+    pub(crate) async fn pull(&self, no: u32, limit: usize, lease: Duration, deadline: Timestamp) -> Option<Result<Batch, PullRefused>> {
+        self.ask(|reply| Command::Pull { no, ask: Ask { limit, lease, deadline, reply } }).await
+    }
+
+    /// Stops the reader until the next `refresh` and stores all that it knows; then the ranges that
+    /// its next life skips if that begins at `target`. `None` when the subscription is not read at all.
+    pub(crate) async fn halt(&self, no: u32, target: Place, why: &'static str) -> Option<Result<Vec<SkippedRange>, SayRefused>> {
+        self.ask(|reply| Command::Halt { no, target, why, reply }).await
+    }
+
+    /// The events of these places, as far as the reader knows them.
+    pub(crate) async fn events_of(&self, no: u32, places: Vec<Place>) -> BTreeMap<Place, EventId> {
+        self.ask(|reply| Command::EventsOf { no, places, reply }).await.unwrap_or_default()
+    }
+
+    /// Says what happened to events that were handed out; returns when that is stored.
+    /// `None` when the subscription is gone.
+    pub(crate) async fn say(&self, no: u32, said: Said) -> Option<Result<Heard, SayRefused>> {
+        self.ask(|reply| Command::Say { no, said, reply }).await
     }
 
     pub(crate) async fn views(&self, nos: Vec<u32>) -> Vec<(u32, ReaderView)> {

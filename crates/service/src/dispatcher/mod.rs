@@ -1,4 +1,4 @@
-//! Reads the log on behalf of push subscriptions.
+//! Reads the log on behalf of subscriptions: pushes, and hands out to those who pull.
 //!
 //! What is owed is derived from (log, cursor), so there is no queue to lose: a
 //! restart and a missed hint follow the path that runs every day. One task owns
@@ -14,10 +14,12 @@
 mod attempt;
 mod found;
 mod handle;
+mod pull;
 mod reader;
 
 pub(crate) use attempt::binding as secret_binding;
 pub(crate) use handle::{Handle, ReaderView, Segment, Segments, Standing, Standings, channel};
+pub(crate) use pull::{Heard, PullRefused, Said, SayRefused, Verb};
 
 use crate::{Service, own_events::Suspended, subscriptions::End, tail::Tailed};
 use found::{Found, find};
@@ -185,6 +187,9 @@ impl Dispatcher {
         }
         for no in std::mem::take(&mut self.ready) {
             self.read_on(no, now);
+            self.serve_pulls(no, now);
+            self.settle_if_due(no, now);
+            self.plan(no, now);
             self.tell_parked(no, now);
             self.ask_for_slots(no, now);
         }
@@ -227,14 +232,13 @@ impl Dispatcher {
                 }
             }
         }
-        self.settle_if_due(no, now);
-        self.plan(no, now);
     }
 
     /// When to look at this reader again by time alone.
     fn plan(&mut self, no: u32, now: Timestamp) {
         let Some(reader) = self.readers.get_mut(&no) else { return };
-        let next = reader.window.next_timeout().map(|at| at.max(now));
+        let deadline = reader.waiting.asks.iter().map(|it| it.deadline).min().filter(|_| !reader.paging && !reader.frozen);
+        let next = [reader.window.next_timeout(), deadline].into_iter().flatten().min().map(|at| at.max(now));
         if reader.timer != next {
             if let Some(old) = reader.timer.take() {
                 self.timers.remove(&(old, no));
@@ -340,6 +344,7 @@ impl Dispatcher {
         }
         let Some(settling) = window.take_settlement() else { return };
         reader.settling = true;
+        reader.waiting.writing.append(&mut reader.waiting.next);
         let generation = window.generation();
         let settlement = Settlement {
             subscription: no,
@@ -445,14 +450,18 @@ impl Dispatcher {
             Ok(()) => {
                 reader.settle_after = None;
                 reader.window.handle_settled(settling.cursor);
+                reader.waiting.writing.drain(..).for_each(|it| it.tell(Ok(())));
             }
             Err(SettleError::Fenced) => {
                 // It was deleted or sought elsewhere; a refresh is on its way.
                 tracing::debug!(subscription.no = no, "a settlement came too late");
                 reader.window.handle_settled(0);
+                reader.waiting.writing.drain(..).for_each(|it| it.tell(Err(SayRefused::Fenced)));
             }
             Err(SettleError::Store(why)) => {
                 tracing::warn!(subscription.id = %reader.subscription.id, "a settlement was not stored, trying again: {why}");
+                // It is tried again; whoever waits is told now, and asks again.
+                reader.waiting.writing.drain(..).for_each(|it| it.tell(Err(SayRefused::Store(why.clone()))));
                 reader.window.put_back(settling, now + STORE_PAUSE);
                 // Also for a cursor alone, and while closing: or this would spin.
                 reader.settle_after = Some(now + STORE_PAUSE);
@@ -490,8 +499,9 @@ impl Dispatcher {
                     Scope::All => self.stars.insert(no),
                     Scope::Tenant(tenant) => self.by_tenant.entry(tenant.clone()).or_default().insert(no),
                 };
-                self.fair.put(no, &subscription.tenant, host_of(&subscription.push.url));
-                let mut reader = Reader::new(subscription, found.state, found.one_shot, now);
+                self.fair.put(no, &subscription.tenant, host_of(subscription.url().unwrap_or_default()));
+                let filters = self.service.filters_of(&subscription);
+                let mut reader = Reader::new(subscription, filters, found.state, found.one_shot, now);
                 reader.window.set_frozen(self.weather.is_us(), now);
                 if reader.unresolved {
                     let id = &reader.subscription.id;
@@ -512,7 +522,7 @@ impl Dispatcher {
             (None, _) | (_, Ok(None)) => {}
         }
         for command in waiting {
-            self.handle(command);
+            self.handle_loaded_for(command);
         }
     }
 
@@ -545,9 +555,21 @@ impl Dispatcher {
                     self.remove(no);
                     self.load(no);
                 }
+                // It has begun another life: this one is over.
+                Some(reader) if reader.subscription.generation != subscription.generation => {
+                    self.remove(no);
+                    self.load(no);
+                }
+                // All of it is stored: what is asked about it, the store knows.
+                Some(reader) if subscription.state == State::Done && reader.is_idle() => self.remove(no),
                 Some(reader) => {
-                    self.fair.put(no, &subscription.tenant, host_of(&subscription.push.url));
-                    reader.edited(subscription, now);
+                    self.fair.put(no, &subscription.tenant, host_of(subscription.url().unwrap_or_default()));
+                    let filters = self.service.filters_of(&subscription);
+                    reader.edited(subscription, filters, now);
+                    if reader.one_shot_is_over() {
+                        reader.finishing = true;
+                        self.service.end_reading(no, End::Done);
+                    }
                     self.ready.insert(no);
                 }
                 None if subscription.state != State::Done => self.load(no),
@@ -571,6 +593,11 @@ impl Dispatcher {
     }
 
     fn handle(&mut self, command: Command) {
+        self.load_for(&command);
+        self.handle_loaded_for(command);
+    }
+
+    fn handle_loaded_for(&mut self, command: Command) {
         if let Some(no) = command.reader()
             && let Some(waiting) = self.loading.get_mut(&no)
         {
@@ -601,11 +628,13 @@ impl Dispatcher {
                 }
                 let _ = reply.send(());
             }
-            Command::RetryNow { no, place, reply } => {
-                let answer = self.readers.get_mut(&no).map(|it| it.window.retry_now(place, now));
-                let _ = reply.send(answer);
-                self.ready.insert(no);
+            Command::RetryNow { no, place, reply } => self.retry_now(no, place, reply, now),
+            Command::Pull { no, ask } => self.handle_pull(no, ask, now),
+            Command::Halt { no, target, why, reply } => self.halt(no, target, why, reply, now),
+            Command::EventsOf { no, places, reply } => {
+                let _ = reply.send(self.events_of(no, &places));
             }
+            Command::Say { no, said, reply } => self.handle_said(no, said, reply, now),
             Command::View { nos, reply } => {
                 let views = nos.into_iter().filter_map(|no| Some((no, self.readers.get(&no)?.view()))).collect();
                 let _ = reply.send(views);

@@ -1,16 +1,17 @@
-//! One push subscription while it is read.
+//! One subscription while it is read.
 
-use super::handle::ReaderView;
-use crate::{own_events::Parked, types::ServedType};
+use super::{handle::ReaderView, pull::Waiting};
+use crate::{own_events::Parked, subscriptions::meets, types::ServedType};
 use ringback_engine::{
     lifecycle, matching,
     window::{Limits, Offer, Resume, Window},
 };
+use ringback_filter::Expr;
 use ringback_model::{
     EventId, StatusName, Timestamp,
     delivery::SkippedRange,
     event::{Event, Place},
-    subscription::{State, Subscription},
+    subscription::{RevisionNo, State, Subscription},
 };
 use ringback_ports::store::ReaderState;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -41,6 +42,10 @@ pub(super) struct Reader {
     parked: Option<Parked>,
     /// When that was last told.
     parked_told_at: Option<Timestamp>,
+    /// The conditions of its revisions.
+    filters: BTreeMap<RevisionNo, Expr>,
+    /// Those who pull or wait until something is stored.
+    pub(super) waiting: Waiting,
     one_shot: Option<OneShot>,
     /// The one event of a one-shot is in the window or past it.
     matched: bool,
@@ -69,19 +74,29 @@ pub(super) enum Take {
 }
 
 impl Reader {
-    pub(super) fn new(subscription: Arc<Subscription>, state: ReaderState, one_shot: Option<OneShot>, now: Timestamp) -> Self {
-        let limits = Limits::of(&subscription.push);
+    pub(super) fn new(
+        subscription: Arc<Subscription>,
+        filters: BTreeMap<RevisionNo, Expr>,
+        state: ReaderState,
+        one_shot: Option<OneShot>,
+        now: Timestamp,
+    ) -> Self {
+        let limits = Limits::of_either(subscription.push.as_ref());
         let skipped = state.skipped.clone();
         let matched = one_shot.as_ref().is_some_and(|it| it.called);
         let unresolved = subscription.until.is_some() && one_shot.is_none();
         let resume =
             Resume { cursor: state.cursor, exceptions: state.exceptions, delivered_above: state.delivered_above, skipped: state.skipped };
         let mut window = Window::new(resume, subscription.generation, limits, &subscription.revisions, now);
-        window.set_active(subscription.state == State::Active, now);
+        if subscription.push.is_none() {
+            window.restore_pulled();
+        }
+        window.set_active(may_try(&subscription), now);
+        let finishing = subscription.state == State::Done;
         if let Some(failing) = subscription.failing {
             window.set_failing(failing);
         }
-        Self {
+        let mut reader = Self {
             subscription,
             window,
             events: BTreeMap::new(),
@@ -90,15 +105,19 @@ impl Reader {
             paging: false,
             settling: false,
             caught_up: false,
-            finishing: false,
+            finishing,
             settle_after: None,
             timer: None,
             parked: None,
             parked_told_at: None,
+            filters,
+            waiting: Waiting::default(),
             one_shot,
             matched,
             unresolved,
-        }
+        };
+        reader.ask_for_enough();
+        reader
     }
 
     /// Whether the log should be read for it now.
@@ -135,7 +154,7 @@ impl Reader {
             return Take::Passed;
         }
         let revision = subscription.revision_at(place);
-        let mut owed = revision.filter(|it| matching::matches(subscription, it, event));
+        let mut owed = revision.filter(|it| matching::matches(subscription, it, event) && meets(self.filters.get(&it.no), event));
         let mut never_again = false;
         if let Some(one_shot) = &self.one_shot
             && !matching::one_shot(event, &one_shot.statuses)
@@ -160,17 +179,33 @@ impl Reader {
     }
 
     /// The subscription was edited, paused or resumed.
-    pub(super) fn edited(&mut self, subscription: Arc<Subscription>, now: Timestamp) {
-        self.window.set_limits(Limits::of(&subscription.push));
+    pub(super) fn edited(&mut self, subscription: Arc<Subscription>, filters: BTreeMap<RevisionNo, Expr>, now: Timestamp) {
+        self.filters = filters;
+        self.window.set_limits(Limits::of_either(subscription.push.as_ref()));
         self.window.set_revisions(&subscription.revisions);
-        self.window.set_active(subscription.state == State::Active, now);
-        if subscription.push.url != self.subscription.push.url {
+        self.window.set_pulled(subscription.push.is_none(), now);
+        self.window.set_active(may_try(&subscription), now);
+        if subscription.url() != self.subscription.url() {
             // Another address may be one that can be called, and one that works.
             self.window.reset_endpoint(now);
         }
+        self.finishing &= subscription.state == State::Done;
         self.subscription = subscription;
         self.frozen = false;
         self.caught_up = false;
+        self.ask_for_enough();
+    }
+
+    /// Whether nothing of it is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        let counts = self.window.counts();
+        self.window.in_flight() == 0
+            && counts.retrying + counts.held == 0
+            && !self.settling
+            && !self.paging
+            && !self.window.pending_settlement()
+            && self.waiting.next.is_empty()
+            && self.waiting.asks.is_empty()
     }
 
     /// A delivery was parked.
@@ -228,6 +263,11 @@ impl Reader {
 /// Whether the event is about what the subscription waits for.
 fn is_about(subscription: &Subscription, event: &Event) -> bool {
     subscription.scope.holds(&event.tenant) && subscription.subject.is_some() && subscription.subject == event.subject
+}
+
+/// Whether tries start. One that is done reads nothing more, but what somebody asks for again is tried.
+fn may_try(subscription: &Subscription) -> bool {
+    matches!(subscription.state, State::Active | State::Done)
 }
 
 /// Whether, after this event, none of the awaited statuses can be reached any more.

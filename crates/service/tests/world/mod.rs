@@ -292,10 +292,11 @@ pub fn subscription(url: &str) -> NewSubscription {
         strict: true,
         subject: None,
         until: None,
+        filter: None,
         from: "now".into(),
         payload: PayloadForm::Full,
         order: Order::None,
-        push: NewPush {
+        push: Some(NewPush {
             url: url.into(),
             secret: None,
             headers: Vec::new(),
@@ -303,7 +304,7 @@ pub fn subscription(url: &str) -> NewSubscription {
             concurrency_max: 4,
             rate_max_per_s: None,
             delays: vec![10, 60, 600],
-        },
+        }),
         all_tenants: false,
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let tries = it.tries_of();
     let mut records = BTreeMap::new();
     for subscription in it.subscriptions.values() {
-        if let Some(record) = record_of(&subscription.push.url) {
+        if let Some(record) = record_of(subscription.url().unwrap_or_default()) {
             records.insert(record, subscription);
         }
     }
@@ -35,7 +35,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
     }
     for (at, settlement) in &it.settlements {
         let Some(subscription) = it.subscriptions.get(&settlement.subscription) else { continue };
-        let Some(record) = record_of(&subscription.push.url) else { continue };
+        let Some(record) = record_of(subscription.url().unwrap_or_default()) else { continue };
         for exception in &settlement.exceptions {
             let ExceptionState::Retrying { due_at } = exception.state else { continue };
             let early = tries.get(&(record, exception.event)).into_iter().flatten();

@@ -22,7 +22,9 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         }
     }
     for (at, settlement) in &it.settlements {
-        let Some(record) = it.subscriptions.get(&settlement.subscription).and_then(|it| record_of(&it.push.url)) else { continue };
+        let Some(record) = it.subscriptions.get(&settlement.subscription).and_then(|it| record_of(it.url().unwrap_or_default())) else {
+            continue;
+        };
         for attempt in settlement.attempts.iter().filter(|it| it.succeeded()) {
             let later = tries.get(&(record, attempt.event)).into_iter().flatten().find(|it| it.started > *at);
             if let Some(later) = later {

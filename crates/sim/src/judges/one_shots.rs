@@ -19,7 +19,7 @@ fn reachable(from: &str, targets: &[StatusName]) -> bool {
 pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     for subscription in it.subscriptions.values() {
-        let (Some(until), Some(record)) = (&subscription.until, record_of(&subscription.push.url)) else { continue };
+        let (Some(until), Some(record)) = (&subscription.until, record_of(subscription.url().unwrap_or_default())) else { continue };
         let called: BTreeSet<_> = it.tries.iter().filter(|it| record_of(&it.url) == Some(record)).map(|it| it.event).collect();
         if called.len() > 1 {
             wrong.push(format!("{} called about {} events: {called:?}", subscription.id, called.len()));

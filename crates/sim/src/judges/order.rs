@@ -12,7 +12,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     let tries = it.tries_of();
     for subscription in it.subscriptions.values().filter(|it| it.revisions.iter().all(|it| it.order == Order::Subject)) {
-        let Some(record) = record_of(&subscription.push.url) else { continue };
+        let Some(record) = record_of(subscription.url().unwrap_or_default()) else { continue };
         let skips = it.skipped.get(&subscription.no).map_or(&[][..], Vec::as_slice);
         let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for event in it.log.iter().filter(|it| wants(subscription, it)) {
@@ -31,7 +31,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                         let over = |end: &&&crate::history::Try| end.ended.is_some_and(|at| at <= start.started);
                         let delivered = before.iter().filter(over).any(|it| matches!(it.end, End::Answered(200..=299)));
                         let spent = before.iter().filter(over).filter(|it| !matches!(it.end, End::Unroutable | End::Cut)).count();
-                        let parked = spent > subscription.push.delays.len();
+                        let parked = spent >= subscription.tries_max() as usize;
                         if !delivered && !parked && !skipped {
                             wrong.push(format!(
                                 "{}: {} started at {} before {} was over",

@@ -68,7 +68,7 @@ pub(super) fn obligations(it: &Evidence) -> Vec<String> {
         .collect();
     let mut wrong = Vec::new();
     for reader in it.readers() {
-        let Some(record) = record_of(&reader.subscription.push.url) else { continue };
+        let Some(record) = record_of(reader.subscription.url().unwrap_or_default()) else { continue };
         let exceptions: BTreeSet<_> = reader.state.exceptions.iter().map(|it| it.place).collect();
         for event in reader.owed(&it.log) {
             let place = event.place(&reader.subscription.scope);

@@ -103,10 +103,11 @@ impl Subscriber {
             strict: false,
             subject: subject.map(|it| Subject::parse(&it).expect("a subject")),
             until,
+            filter: None,
             from: chance.pick(&["now", "now", "start"]).to_string(),
             payload: *chance.pick(&[PayloadForm::Full, PayloadForm::Thin]),
             order: *chance.pick(&[Order::None, Order::Subject]),
-            push: NewPush {
+            push: Some(NewPush {
                 url: self.url(record, 0),
                 secret,
                 headers: vec![("x-canary".into(), format!("canary-{}-", if self.all { "star" } else { self.tenant.as_str() }))],
@@ -114,7 +115,7 @@ impl Subscriber {
                 concurrency_max,
                 rate_max_per_s: None,
                 delays,
-            },
+            }),
             all_tenants: self.all,
         };
         Creation { record, new, keyed, tries: 0 }

@@ -73,6 +73,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         limit_reached("subscriptions of this tenant", 10_000);
         idempotency_in_progress();
         cursor_expired("after");
+        lease_expired("ledger");
         cursor_epoch("after");
         log_truncated("AQE…");
         precondition_failed("payment", "123", "\"3\"", serde_json::json!({"id": "123", "version": 3}));

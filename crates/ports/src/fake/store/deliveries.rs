@@ -20,7 +20,19 @@ impl Deliveries for MemoryStore {
             .filter(|it| it.subscription.generation == settlement.generation)
             .ok_or(SettleError::Fenced)?;
         reader.cursor = reader.cursor.max(settlement.cursor);
-        reader.attempts.extend(settlement.attempts.into_iter().map(|it| ((it.place, it.n), it)));
+        for mut it in settlement.attempts {
+            let own = |range: &mut std::collections::btree_map::Range<'_, (Place, u32), Attempt>| {
+                range.find(|(_, old)| old.id == it.id).map(|(key, _)| key.1)
+            };
+            let all = (it.place, 0)..=(it.place, u32::MAX);
+            let taken = reader.attempts.get(&(it.place, it.n)).is_some_and(|old| old.generation < it.generation);
+            if let Some(n) = own(&mut reader.attempts.range(all.clone())) {
+                it.n = n;
+            } else if taken {
+                it.n = reader.attempts.range(all).next_back().map_or(it.n, |(key, _)| key.1.saturating_add(1));
+            }
+            reader.attempts.insert((it.place, it.n), it);
+        }
         reader.exceptions.extend(settlement.exceptions.into_iter().map(|it| (it.place, it)));
         for place in settlement.removed {
             reader.exceptions.remove(&place);

@@ -125,7 +125,10 @@ impl State {
                     attempts: BTreeMap::new(),
                 });
                 reader.subscription = *subscription;
-                reader.cursor = cursor.unwrap_or(reader.cursor);
+                if let Some(cursor) = cursor {
+                    reader.cursor = cursor;
+                    reader.exceptions.retain(|place, _| *place <= cursor);
+                }
                 reader.skipped.extend(skipped.into_iter().map(|it| ((it.from, it.generation, it.to), it)));
                 put(self, undo, |it| &mut it.readers, no, Some(reader));
             }

@@ -1,15 +1,20 @@
 //! `/v1/subscriptions`.
 
 use crate::http::{answer::Answer, call::Call, failure::Failure};
+use futures_util::FutureExt;
 use http::StatusCode;
 use ringback_model::{SubscriptionId, event::Scope, key};
-use ringback_service::{Ctx, Error, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten, json};
+use ringback_service::{
+    Ctx, Error, NewPush, NewSubscription, PullQuery, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten, Word, json,
+};
 use ringback_wire::{
-    self as wire, Resume,
+    self as wire, Resume, Settle, SettledView,
     list::List,
+    pull::PulledView,
     sentences::{self, fields},
     subscription::{From, Health},
 };
+use std::time::Duration;
 
 /// `GET /v1/subscriptions`: in order of id.
 pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
@@ -18,11 +23,28 @@ pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
     Ok(Answer::view(StatusCode::OK, &List { data, next_cursor: page.next_cursor }))
 }
 
+const EXAMPLE: &str = r#"{"types":["payment.*"],"push":{"url":"https://yourapp.com/webhook"}}"#;
+
 /// `POST /v1/subscriptions`: the only answer that shows the secret.
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
-    const EXAMPLE: &str = r#"{"types":["payment.*"],"push":{"url":"https://yourapp.com/webhook"}}"#;
+    let (ctx, new) = new_subscription(&call)?;
+    let (write, finish) = call.write(written);
+    finish(call.service().create_subscription(&ctx, new, write).await?)
+}
+
+/// `PUT /v1/subscriptions/{id}`: makes it, or makes it what the body says.
+pub(crate) async fn put(mut call: Call) -> Result<Answer, Failure> {
+    let (id, if_match) = (id(&call)?, call.if_match()?);
+    let (ctx, new) = new_subscription(&call)?;
+    let (write, finish) = call.write(written);
+    let result = call.service().put_subscription(&ctx, &id, new, if_match, write).await;
+    finish(with_current(&call, &id, result).await?)
+}
+
+/// The body that says all of a subscription, and on whose behalf it is made.
+fn new_subscription(call: &Call) -> Result<(Ctx, NewSubscription), Failure> {
     let new = wire::NewSubscription::read(&json::parse_value(call.json(false, EXAMPLE)?)?)?;
-    let (ctx, all_tenants) = scope(&call, new.scope.as_ref())?;
+    let (ctx, all_tenants) = scope(call, new.scope.as_ref())?;
     let from = match new.from {
         From::Now => "now".to_owned(),
         From::Start => "start".to_owned(),
@@ -35,28 +57,22 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Failure> {
         strict: new.strict,
         subject: new.subject,
         until: new.until,
-        from: from.clone(),
+        filter: new.filter,
+        from,
         payload: new.payload,
         order: new.order,
-        push: NewPush {
-            url: new.push.url,
-            secret: new.push.secret,
-            headers: new.push.headers,
-            timeout_ms: new.push.timeout_ms,
-            concurrency_max: new.push.concurrency_max,
-            rate_max_per_s: new.push.rate_max_per_s,
-            delays: new.push.delays,
-        },
+        push: new.push.map(|push| NewPush {
+            url: push.url,
+            secret: push.secret,
+            headers: push.headers,
+            timeout_ms: push.timeout_ms,
+            concurrency_max: push.concurrency_max,
+            rate_max_per_s: push.rate_max_per_s,
+            delays: push.delays,
+        }),
         all_tenants,
     };
-    let (write, finish) = call.write(move |made: &SubscriptionWritten| {
-        let it = &made.view;
-        Answer::view(StatusCode::CREATED, &view(it, made.secret.clone()))
-            .etag(it.subscription.version)
-            .location(&format!("/v1/subscriptions/{}", it.subscription.id))
-            .secret()
-    });
-    finish(call.service().create_subscription(&ctx, new, write).await?)
+    Ok((ctx, new))
 }
 
 /// Whose events a new subscription reads: the request's tenant's, or those that the body names.
@@ -87,21 +103,22 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Failure> {
 pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
     let (service, id, if_match) = (call.service(), id(&call)?, call.if_match()?);
     let read = wire::PatchSubscription::read(&json::parse_value(call.json(true, r#"{"types":["payment.*"]}"#)?)?)?;
-    let before = service.subscription(&call.ctx, &id).await?.subscription;
     let patch = SubscriptionPatch {
         description: read.description,
-        metadata: read.metadata.map(|it| it.apply_to_metadata(&before.metadata)).transpose()?,
+        metadata: read.metadata,
         types: read.types,
+        filter: read.filter,
         strict: read.strict,
         payload: read.payload,
         order: read.order,
         url: read.url,
         secret: None,
-        headers: read.headers.map(|it| it.apply_to_headers(&before.push.headers)).transpose()?,
+        headers: read.headers,
         timeout_ms: read.timeout_ms,
         concurrency_max: read.concurrency_max,
         rate_max_per_s: read.rate_max_per_s,
         delays: read.delays,
+        pulled: read.pulled,
     };
     let (write, finish) = call.write(written);
     let result = service.patch_subscription(&call.ctx, &id, patch, if_match, write).await;
@@ -135,6 +152,64 @@ pub(crate) async fn resume(mut call: Call) -> Result<Answer, Failure> {
     finish(call.service().resume(&call.ctx, &id, from, write).await?)
 }
 
+/// `POST /v1/subscriptions/{id}/seek`: goes on somewhere else in the log.
+pub(crate) async fn seek(mut call: Call) -> Result<Answer, Failure> {
+    let (id, if_match) = (id(&call)?, call.if_match()?);
+    let seek = wire::Seek::read(&json::parse_value(call.json(false, r#"{"to":"start"}"#)?)?)?;
+    let (write, finish) = call.write(written);
+    let result = call.service().seek(&call.ctx, &id, seek.to, if_match, write).await;
+    finish(with_current(&call, &id, result).await?)
+}
+
+/// `POST /v1/subscriptions/{id}/pull`: hands out events, or waits for a first one.
+pub(crate) async fn pull(call: Call) -> Result<Answer, Failure> {
+    let (service, id) = (call.service(), id(&call)?);
+    let asked = wire::Pull::read(call.json_if_any()?.as_ref())?;
+    let query = PullQuery { limit: asked.limit, wait: Duration::ZERO, lease: Duration::from_secs(asked.lease.into()) };
+    let pulled = call
+        .waiting(Duration::from_secs(asked.wait.into()), |wait| {
+            let (service, ctx, id, query) = (service.clone(), &call.ctx, id.clone(), PullQuery { wait, ..query });
+            async move { service.pull(ctx, &id, query).await }.boxed()
+        })
+        .await?;
+    let view = PulledView {
+        tries: pulled.tries.iter().map(|(id, tries)| (id.to_string(), *tries)).collect(),
+        ack: pulled.ack,
+        lease_until: pulled.lease_until.to_string(),
+        lag: pulled.lag,
+    };
+    // Who was handed something twice would do it twice.
+    Ok(Answer::json(StatusCode::OK, view.bytes(pulled.events.iter().map(AsRef::as_ref))).secret())
+}
+
+/// `POST /v1/subscriptions/{id}/ack`.
+pub(crate) async fn ack(call: Call) -> Result<Answer, Failure> {
+    let said = Settle::ack(&json::parse_value(call.json(false, r#"{"ack":"…"}"#)?)?)?;
+    settle(&call, &said, Word::Ack).await
+}
+
+/// `POST /v1/subscriptions/{id}/nack`.
+pub(crate) async fn nack(call: Call) -> Result<Answer, Failure> {
+    let said = Settle::nack(&json::parse_value(call.json(false, r#"{"ack":"…","delay":60}"#)?)?)?;
+    settle(&call, &said, Word::Nack { delay: said.time }).await
+}
+
+/// `POST /v1/subscriptions/{id}/extend`.
+pub(crate) async fn extend(call: Call) -> Result<Answer, Failure> {
+    let said = Settle::extend(&json::parse_value(call.json(false, r#"{"ack":"…","lease":60}"#)?)?)?;
+    settle(&call, &said, Word::Extend { lease: said.time }).await
+}
+
+async fn settle(call: &Call, said: &Settle, word: Word) -> Result<Answer, Failure> {
+    let did = call.service().settle_pulled(&call.ctx, &id(call)?, &said.ack, said.events.as_deref(), word).await?;
+    let view = SettledView {
+        settled: did.settled,
+        late: did.late.iter().map(ToString::to_string).collect(),
+        lease_until: did.lease_until.map(|it| it.to_string()),
+    };
+    Ok(Answer::view(StatusCode::OK, &view))
+}
+
 fn id(call: &Call) -> Result<SubscriptionId, Failure> {
     call.id(0, "subscription")
 }
@@ -155,10 +230,15 @@ fn written(made: &SubscriptionWritten) -> Answer {
     if made.deleted {
         return Answer::empty(StatusCode::NO_CONTENT);
     }
-    Answer::view(StatusCode::OK, &view(&made.view, None)).etag(made.view.subscription.version)
+    let it = &made.view;
+    let status = if made.created { StatusCode::CREATED } else { StatusCode::OK };
+    let answer = Answer::view(status, &view(it, made.secret.clone())).etag(it.subscription.version);
+    let answer = if made.created { answer.location(&format!("/v1/subscriptions/{}", it.subscription.id)) } else { answer };
+    if made.secret.is_some() { answer.secret() } else { answer }
 }
 
 fn view(it: &SubscriptionView, secret: Option<String>) -> wire::SubscriptionView {
     let health = Health { state: it.health.state, why: it.health.why.clone(), since: it.health.since.to_string() };
-    wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret)
+    let oldest_at = it.oldest_at.map(|it| it.to_string());
+    wire::SubscriptionView { oldest_at, ..wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret) }
 }

@@ -7,6 +7,7 @@ mod event_types;
 mod events;
 mod keys;
 mod log;
+mod pull;
 mod subscriptions;
 mod tenants;
 mod types;
