@@ -113,6 +113,7 @@ pub struct Fair {
     frozen: bool,
     used: usize,
     retries_used: usize,
+    retry_was_last: bool,
     floor: u64,
     retry_floor: u64,
     tenants: BTreeMap<TenantId, Tenant>,
@@ -132,6 +133,7 @@ impl Fair {
             frozen: false,
             used: 0,
             retries_used: 0,
+            retry_was_last: false,
             floor: 0,
             retry_floor: 0,
             tenants: BTreeMap::new(),
@@ -240,7 +242,10 @@ impl Fair {
             if self.used >= slots {
                 return None;
             }
-            let fresh_only = !self.fresh.is_empty() && self.retries_used >= share(slots, RETRIES_SHARE_PERCENT);
+            let retries_share = share(slots, RETRIES_SHARE_PERCENT);
+            // Where their share is all that there is (one slot), they take turns.
+            let not_their_turn = retries_share >= slots && self.retry_was_last;
+            let fresh_only = !self.fresh.is_empty() && (self.retries_used >= retries_share || not_their_turn);
             let may_borrow = self.used < slots - slots / RESERVE;
             let (tenant_share, own_share) = (share(slots, TENANT_SHARE_PERCENT), share(slots, SUBSCRIPTION_SHARE_PERCENT));
             let no = self.least(fresh_only, tenant_share, own_share).or_else(|| {
@@ -275,6 +280,7 @@ impl Fair {
         self.unlist(no);
         self.used += 1;
         self.retries_used += usize::from(retry);
+        self.retry_was_last = retry;
         let Some(it) = self.subscriptions.get_mut(&no) else {
             return Held { no, host: "".into(), retry, charged: 0 };
         };
