@@ -54,15 +54,23 @@ pub fn delay(delays: &[u32], tries_spent: u32, jitter: f64) -> Option<Duration> 
 /// `limits::RETRY_AFTER_MAX`: a receiver may ask for patience, not for eternity.
 #[must_use]
 pub fn next(tries_spent: u32, outcome: &Outcome, delays: &[u32], now: Timestamp, jitter: f64) -> Next {
-    let floor = match outcome {
+    match outcome {
         Outcome::Delivered { .. } => return Next::Delivered,
         Outcome::Unroutable { reason } => return Next::Hold { reason },
-        Outcome::Failed { retry_after, .. } => retry_after.unwrap_or_default().min(limits::RETRY_AFTER_MAX),
-        Outcome::Unknown => Duration::ZERO,
-    };
+        Outcome::Failed { .. } | Outcome::Unknown => {}
+    }
     match delay(delays, tries_spent, jitter) {
-        Some(drawn) => Next::RetryAt(now + drawn.max(floor)),
+        Some(drawn) => Next::RetryAt(now + drawn.max(floor(outcome))),
         None => Next::Park { reason: "tries-exhausted" },
+    }
+}
+
+/// How long the receiver asked to be left alone, clamped.
+#[must_use]
+pub fn floor(outcome: &Outcome) -> Duration {
+    match outcome {
+        Outcome::Failed { retry_after, .. } => retry_after.unwrap_or_default().min(limits::RETRY_AFTER_MAX),
+        Outcome::Delivered { .. } | Outcome::Unknown | Outcome::Unroutable { .. } => Duration::ZERO,
     }
 }
 

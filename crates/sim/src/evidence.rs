@@ -6,7 +6,7 @@ use crate::{
 };
 use ringback_model::{
     EventId, StatusName, TenantId, Timestamp, TypeName,
-    delivery::ExceptionState,
+    delivery::{ExceptionState, Via},
     event::{Event, Place, Scope},
     subscription::{State, Subscription, Until, types_match},
 };
@@ -166,6 +166,24 @@ impl Evidence {
     #[must_use]
     pub fn asked_for(&self, subscription: &Subscription, event: EventId, from: Timestamp, to: Timestamp) -> bool {
         self.history.manual.iter().any(|it| it.subscription == subscription.id && it.event == event && from <= it.at && it.at <= to)
+    }
+}
+
+impl Evidence {
+    /// Whether this try asked an endpoint that was left alone: it says so where it was
+    /// written down, and no other try to that endpoint was in flight when it left. One
+    /// that a crash kept from being written down may have been.
+    #[must_use]
+    pub fn is_probe(&self, subscription: &Subscription, it: &Try) -> bool {
+        let of = |one: &&Try| one.life == it.life && record_of(&one.url) == record_of(&it.url);
+        let alone = !self.history.tries.iter().filter(of).any(|other| {
+            let other_is_it = other.event == it.event && other.started == it.started;
+            !other_is_it && other.started <= it.started && other.ended.is_none_or(|ended| ended > it.started)
+        });
+        let attempts =
+            self.history.settlements.iter().filter(|(_, it)| it.subscription == subscription.no).flat_map(|(_, it)| &it.attempts);
+        let written: Vec<Via> = attempts.filter(|one| one.event == it.event && one.at == it.started).map(|one| one.via).collect();
+        alone && written.iter().all(|via| *via == Via::Probe)
     }
 }
 

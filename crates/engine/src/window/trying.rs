@@ -244,13 +244,15 @@ impl Window {
         let frozen = self.endpoint.as_ref().is_some_and(Endpoint::is_frozen) && matches!(class(outcome), Class::Endpoint { .. });
         let next = if frozen {
             // It is us: nobody pays for it with a try.
-            Next::RetryAt(now + retry::delay(&self.limits.delays, tries.max(1), jitter).unwrap_or(UNROUTABLE_RECHECK))
+            let drawn = retry::delay(&self.limits.delays, tries.max(1), jitter).unwrap_or(UNROUTABLE_RECHECK);
+            Next::RetryAt(now + drawn.max(retry::floor(outcome)))
         } else {
             retry::next(tries.saturating_add(1), outcome, &self.limits.delays, now, jitter)
         };
         let next = match (next, due_at) {
-            // It was asked before its time: nothing was spent, and its time stands.
-            (Next::RetryAt(_) | Next::Park { .. }, Some(due_at)) => Next::RetryAt(due_at),
+            // It was asked before its time: nothing was spent, and its time stands, unless the receiver
+            // asked for patience. The schedule's own delay was not for this try.
+            (Next::RetryAt(_) | Next::Park { .. }, Some(due_at)) => Next::RetryAt(due_at.max(now + retry::floor(outcome))),
             (next, _) => next,
         };
         let spent = u32::from(!frozen && due_at.is_none());

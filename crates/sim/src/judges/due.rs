@@ -1,4 +1,5 @@
-//! No try before it is due: not sooner than a second, than `Retry-After`, than what was stored; unless somebody asked.
+//! No try before it is due: not sooner than a second, than `Retry-After`, than what was stored; unless somebody
+//! asked, or it was a probe: one that was written down as such, with nothing else of its subscription in flight.
 
 use crate::{
     evidence::{Evidence, record_of},
@@ -25,7 +26,10 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
             let Some(ended) = first.ended.filter(|_| first.life == second.life && first.end != End::Unroutable) else { continue };
             let asked = first.retry_after.map_or(Duration::ZERO, Duration::from_secs).min(limits::RETRY_AFTER_MAX);
             let wait = asked.max(Duration::from_secs(1));
-            if second.started < ended + wait && !it.asked_for(subscription, *event, first.started, second.started) {
+            if second.started < ended + wait
+                && !it.asked_for(subscription, *event, first.started, second.started)
+                && !it.is_probe(subscription, second)
+            {
                 wrong.push(format!(
                     "{}: {event} was tried at {} and again at {}, {wait:?} were due",
                     subscription.id, ended, second.started
@@ -40,7 +44,9 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
             let ExceptionState::Retrying { due_at } = exception.state else { continue };
             let early = tries.get(&(record, exception.event)).into_iter().flatten();
             for early in early.filter(|it| *at < it.started && it.started < due_at) {
-                if !it.asked_for(subscription, exception.event, *at - Duration::from_secs(10), early.started) {
+                if !it.asked_for(subscription, exception.event, *at - Duration::from_secs(10), early.started)
+                    && !it.is_probe(subscription, early)
+                {
                     wrong.push(format!("{}: {} is due at {due_at} and was tried at {}", subscription.id, exception.event, early.started));
                 }
             }

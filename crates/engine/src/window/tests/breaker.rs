@@ -178,3 +178,17 @@ fn a_rate_makes_them_wait_and_spends_nothing() {
     assert_eq!(b.starts(), [2]);
     assert_eq!(b.started[&2].try_no, 1);
 }
+
+#[test]
+fn a_probe_that_is_asked_for_patience_moves_what_is_due() {
+    let mut b = left_alone(Order::None);
+    b.pass_secs(31);
+    assert_eq!(b.starts(), [1]);
+    b.answer(1, &failed("connect"));
+    // 1 is due at +131 now; the next probe asks before that.
+    b.pass_secs(61);
+    assert_eq!(b.starts(), [1]);
+    let patience = Some(Duration::from_secs(600));
+    b.answer(1, &Outcome::Failed { status_code: Some(503), reason: "status", retry_after: patience });
+    assert!(b.exceptions().starts_with("1:retrying+692/2"), "{}", b.exceptions());
+}
