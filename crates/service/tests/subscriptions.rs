@@ -492,7 +492,7 @@ fn a_list_of_deliveries_does_not_read_whole_readers_for_every_row() {
     // Every second event fails: with more, the endpoint would be left alone.
     world.sender.answer_with(|request| {
         let event: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-        status(if event["data"].as_u64().unwrap() % 2 == 0 { 500 } else { 200 })
+        status(if event["data"].as_u64().unwrap().is_multiple_of(2) { 500 } else { 200 })
     });
     let id = world.subscribe(|it| it.push.as_mut().unwrap().delays = vec![10]).view.subscription.id.clone();
     for n in 0..60 {
