@@ -44,6 +44,8 @@ pub(crate) enum Verb {
     Serve(ServeArgs),
     /// Watch pull and push over the same payments, with measured figures
     Demo(DemoArgs),
+    /// Measure this program on this machine
+    Bench(crate::bench::BenchArgs),
     /// A question to a server.
     #[command(flatten)]
     Ask(Box<verbs::Ask>),

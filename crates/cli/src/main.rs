@@ -3,6 +3,7 @@
 //! Not here: what a verb does (`verbs`), how a server is put together (`serve`).
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod config;
 mod data;
@@ -55,6 +56,7 @@ fn run(cli: Cli, typed: &[String]) -> Result<ExitCode, Failure> {
             Ok(threads()?.block_on(serve::run(config)))
         }
         Verb::Demo(DemoArgs { for_time, rate, plain }) => Ok(threads()?.block_on(demo::run(demo::DemoArgs { for_time, rate, plain }))),
+        Verb::Bench(args) => done(threads()?.block_on(bench::run(args))),
         Verb::Ask(ask) => {
             let connect = top.complete(ask.connect(), |name| typed.iter().any(|it| it == name));
             done(ask_server(connect, *ask))

@@ -34,6 +34,10 @@ pub const WAIT_SECS_MAX: u64 = 60;
 pub const WAITERS_MAX: usize = 20_000;
 /// Bytes of resources that are kept in memory for those who ask again and again.
 pub const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Pages of lists whose entity tags are remembered, for those who ask again.
+pub const LIST_TAGS_MAX: usize = 16_384;
+/// Tenants and types, together, of which it is remembered when something last changed.
+pub const LIST_STAMPS_MAX: usize = 65_536;
 /// Requests a second that a key may be allowed at most; one without this limit has none.
 pub const RATE_PER_S_MAX: u32 = 100_000;
 /// Pairs of a key and a resource that advice remembers; those not asked for longest are forgotten.

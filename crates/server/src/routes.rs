@@ -174,7 +174,7 @@ pub const ROUTES: &[Route] = &[
     probe("/livez", Op::Livez),
     probe("/readyz", Op::Readyz),
 
-    route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "fields", "filter", "limit", "min_position", "sort"]), List, Op::ResourceList),
+    route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "fields", "filter", "limit", "min_position", "sort", "wait"]), List, Op::ResourceList),
     route(Post,   "{path}",                          ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourceCreate),
     route(Get,    "{path}/{id}",                     ResourcesRead,      TenantOrAll, Params::Only(&["min_position", "wait"]), Object, Op::ResourceGet),
     route(Put,    "{path}/{id}",                     ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourcePut),

@@ -14,6 +14,8 @@
 //! An image is therefore never older than what the store would have said at the
 //! moment of asking. Bounded in bytes; what was not asked for longest goes first.
 //!
+//! They also know when resources of a type last changed, for lists (`list_tags`).
+//!
 //! Not here: rows as writes need them, with their timers (those read the store).
 
 use bytes::Bytes;
@@ -26,6 +28,7 @@ use ringback_model::{
 use ringback_ports::store::{Change, ChangeSet, CommitError, Committed, StoreError};
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -93,6 +96,11 @@ struct Inner {
     flights: BTreeMap<Arc<str>, Arc<Flight>>,
     /// Resources that are being written: a mark for each change whose fate is not known.
     marked: BTreeMap<Arc<str>, Vec<u128>>,
+    /// When something of a tenant and type last changed, as it was counted.
+    changed: BTreeMap<Arc<str>, u64>,
+    /// The same for all that are not in `changed`.
+    changed_floor: u64,
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -107,6 +115,11 @@ type Flight = OnceCell<Option<Arc<Image>>>;
 fn key(tenant: &TenantId, type_name: &TypeName, id: &ResourceId) -> Arc<str> {
     // No name holds a NUL, so no two resources share a key.
     format!("{tenant}\0{type_name}\0{id}").into()
+}
+
+/// What the keys of all resources of a tenant and type begin with.
+fn all_of(tenant: &TenantId, type_name: &TypeName) -> Arc<str> {
+    format!("{tenant}\0{type_name}\0").into()
 }
 
 impl Images {
@@ -161,6 +174,18 @@ impl Images {
         Ok(image)
     }
 
+    /// What is raised by every change of a resource of this tenant and type, before the change is
+    /// answered to anybody. `None` while one is being written: then only the store knows.
+    pub(crate) fn stamp(&self, tenant: &TenantId, type_name: &TypeName) -> Option<u64> {
+        let all = all_of(tenant, type_name);
+        let inner = self.inner();
+        let writing = inner.marked.range::<str, _>((Bound::Included(&*all), Bound::Unbounded)).next();
+        if writing.is_some_and(|(key, _)| key.starts_with(&*all)) {
+            return None;
+        }
+        Some(inner.changed.get(&all).copied().unwrap_or(inner.changed_floor))
+    }
+
     /// Marks what `set` changes, until the listener has heard of it or `Writing` ends.
     /// `None` when it changes no resource.
     pub(crate) fn begin(self: &Arc<Self>, set: &ChangeSet) -> Option<Writing> {
@@ -201,6 +226,7 @@ impl Images {
             let Some(of) = &event.of else { continue };
             let key = key(&event.tenant, &of.type_name, &of.id);
             inner.unmark(&key, event.id.bits());
+            inner.change(all_of(&event.tenant, &of.type_name));
             inner.flights.remove(&key);
             let Some(before) = inner.kept.get(&key).map(|it| Arc::clone(&it.image)) else { continue };
             inner.forget(&key);
@@ -240,6 +266,17 @@ impl Inner {
             self.by_use.remove(&gone.used);
             self.bytes = self.bytes.saturating_sub(weight(&gone.image));
         }
+    }
+
+    /// Something of this tenant and type has changed, or may have.
+    fn change(&mut self, all: Arc<str>) {
+        self.changes += 1;
+        if self.changed.len() >= limits::LIST_STAMPS_MAX && !self.changed.contains_key(&all) {
+            // Of all that are forgotten it is said that they changed just now.
+            self.changed.clear();
+            self.changed_floor = self.changes;
+        }
+        self.changed.insert(all, self.changes);
     }
 
     /// A mark that no event has: those are random, and far above.
@@ -316,6 +353,9 @@ impl Drop for Writing {
             if inner.unmark(key, *mark) && !self.nothing_stored {
                 inner.forget(key);
                 inner.flights.remove(key);
+                if let Some((all, _)) = key.rsplit_once('\0') {
+                    inner.change(format!("{all}\0").into());
+                }
             }
         }
     }

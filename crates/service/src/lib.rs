@@ -18,6 +18,7 @@ mod idempotency;
 mod images;
 mod keyring;
 mod keys;
+mod list_tags;
 mod lists;
 mod locks;
 mod log;
@@ -47,6 +48,7 @@ pub use events::{FeedPage, FeedQuery, NewEvent, Published, PublishedEvent};
 pub use idempotency::{Begin, Outcome, Permit, Preview, Write};
 pub use keyring::Keyring;
 pub use keys::{KeyWritten, NewKey};
+pub use list_tags::{KnownTags, ListTag, Listing};
 pub use lists::{ListPage, ListQuery};
 pub use log::{LogView, restored};
 pub use mirror::{Before, Said};
@@ -160,6 +162,7 @@ pub(crate) struct Inner {
     pub(crate) tail: Arc<tail::Tail>,
     pub(crate) waker: Arc<waker::Waker>,
     pub(crate) images: Arc<images::Images>,
+    pub(crate) list_tags: list_tags::ListTags,
     pub(crate) stays: Mutex<Stays>,
     pub(crate) buckets: Mutex<BTreeMap<KeyId, Bucket>>,
     pub(crate) watcher: Arc<Mutex<Watcher>>,
@@ -271,6 +274,7 @@ impl Service {
                 tail,
                 waker,
                 images,
+                list_tags: list_tags::ListTags::default(),
                 stays: Mutex::default(),
                 buckets: Mutex::default(),
                 watcher,

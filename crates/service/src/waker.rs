@@ -8,7 +8,7 @@
 
 use crate::Error;
 use ringback_model::{
-    EventType, KeyId, Subject, TenantId,
+    EventType, KeyId, Subject, TenantId, TypeName,
     event::Event,
     event::Scope,
     subscription::{TypePattern, types_match},
@@ -29,6 +29,8 @@ pub(crate) enum WakeOn {
     Scope(Scope, Vec<TypePattern>),
     /// An event about this subject.
     Subject(TenantId, Subject),
+    /// A change of a resource of this type.
+    Type(TenantId, TypeName),
 }
 
 /// Where those wait who wait for the same.
@@ -133,12 +135,18 @@ impl Waker {
         if rooms.is_empty() || events.is_empty() {
             return;
         }
-        let mut subjects = BTreeSet::new();
+        let (mut subjects, mut types) = (BTreeSet::new(), BTreeSet::new());
         let mut scopes: BTreeMap<Scope, BTreeSet<&EventType>> = BTreeMap::new();
         for event in events {
             if let Some(subject) = &event.subject
                 && subjects.insert((&event.tenant, subject))
                 && let Some(room) = rooms.get(&WakeOn::Subject(event.tenant.clone(), subject.clone()))
+            {
+                room.hint();
+            }
+            if let Some(of) = &event.of
+                && types.insert((&event.tenant, &of.type_name))
+                && let Some(room) = rooms.get(&WakeOn::Type(event.tenant.clone(), of.type_name.clone()))
             {
                 room.hint();
             }

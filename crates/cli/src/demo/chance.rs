@@ -5,16 +5,16 @@ use std::time::Duration;
 
 /// SplitMix64: one word of state, good enough for a simulation.
 #[derive(Clone, Debug)]
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
     /// A generator; the same seed throws the same numbers.
-    pub(super) const fn seeded(seed: u64) -> Self {
+    pub(crate) const fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next 64 bits.
-    pub(super) const fn bits(&mut self) -> u64 {
+    pub(crate) const fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,23 +23,23 @@ impl Chance {
     }
 
     /// Uniform in `0.0 .. 1.0`.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Uniform in `low ..= high`.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.bits() % (high.saturating_sub(low) + 1)
     }
 
     /// True with probability `share`.
-    pub(super) fn happens(&mut self, share: f64) -> bool {
+    pub(crate) fn happens(&mut self, share: f64) -> bool {
         self.unit() < share
     }
 
     /// An exponential waiting time with this mean, cut at four means so that
     /// the demo ends: one wait in fifty is cut.
-    pub(super) fn wait(&mut self, mean: Duration) -> Duration {
+    pub(crate) fn wait(&mut self, mean: Duration) -> Duration {
         let factor = -(1.0 - self.unit()).ln();
         mean.mul_f64(factor.clamp(0.0, 4.0))
     }

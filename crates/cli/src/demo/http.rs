@@ -24,11 +24,11 @@ const HEAD_BYTES_MAX: u64 = 32 * 1024;
 /// Bytes of an answer's body: a page of the feed has at most 8 MiB of events.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long an answer may take that isn't asked to wait.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     /// Nobody listens: nothing was sent.
     #[error("nobody answers at {0}")]
     Refused(SocketAddr),
@@ -45,7 +45,7 @@ pub(super) enum NoAnswer {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(super) struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     method: &'a str,
     path: &'a str,
     idempotency_key: Option<&'a str>,
@@ -55,17 +55,22 @@ pub(super) struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     /// Reads `path`.
-    pub(super) const fn get(path: &'a str) -> Self {
+    pub(crate) const fn get(path: &'a str) -> Self {
         Self { method: "GET", path, idempotency_key: None, body: None, patience: PATIENCE }
     }
 
     /// Writes to `path`; the same `key` again makes it happen once.
-    pub(super) const fn post(path: &'a str, key: &'a str, body: Option<String>) -> Self {
+    pub(crate) const fn post(path: &'a str, key: &'a str, body: Option<String>) -> Self {
         Self { method: "POST", path, idempotency_key: Some(key), body, patience: PATIENCE }
     }
 
+    /// Writes to `path`. A connection that is closed meanwhile makes it happen twice: for benches only.
+    pub(crate) const fn once(path: &'a str, body: Option<String>) -> Self {
+        Self { method: "POST", path, idempotency_key: None, body, patience: PATIENCE }
+    }
+
     /// Waits this long for the whole answer.
-    pub(super) const fn patience(mut self, patience: Duration) -> Self {
+    pub(crate) const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
@@ -88,24 +93,24 @@ impl<'a> Ask<'a> {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// True for 2xx.
-    pub(super) const fn good(&self) -> bool {
+    pub(crate) const fn good(&self) -> bool {
         self.status / 100 == 2
     }
 
     /// The body as JSON of this shape.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()
     }
 
     /// A refusal in one line: the status and, of a problem document, its detail.
-    pub(super) fn complaint(&self) -> String {
+    pub(crate) fn complaint(&self) -> String {
         #[derive(serde::Deserialize)]
         struct Problem {
             detail: Option<String>,
@@ -119,7 +124,7 @@ impl Answer {
 
 /// One merchant's connections to the server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     server: SocketAddr,
     /// Who asks, as header lines.
     who: String,
@@ -129,24 +134,24 @@ pub(super) struct Client {
 
 impl Client {
     /// Asks `server` without saying who asks, counting on `meter`.
-    pub(super) const fn anonymous(server: SocketAddr, meter: Arc<Meter>) -> Self {
+    pub(crate) const fn anonymous(server: SocketAddr, meter: Arc<Meter>) -> Self {
         Self { server, who: String::new(), meter, idle: Mutex::new(Vec::new()) }
     }
 
     /// Asks with a tenant's key.
-    pub(super) fn tenant(server: SocketAddr, key: &str, meter: Arc<Meter>) -> Self {
+    pub(crate) fn tenant(server: SocketAddr, key: &str, meter: Arc<Meter>) -> Self {
         Self { who: format!("authorization: Bearer {key}\r\n"), ..Self::anonymous(server, meter) }
     }
 
     /// Asks with an operator's key, for the tenant in which the demo plays: a
     /// newcomer who joins in may add others.
-    pub(super) fn operator(server: SocketAddr, key: &str, meter: Arc<Meter>) -> Self {
+    pub(crate) fn operator(server: SocketAddr, key: &str, meter: Arc<Meter>) -> Self {
         Self { who: format!("authorization: Bearer {key}\r\nringback-tenant: default\r\n"), ..Self::anonymous(server, meter) }
     }
 
     /// Asks once. A kept connection that turns out to be closed is replaced by
     /// a fresh one, once: all that the demo writes carries an Idempotency-Key.
-    pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer, NoAnswer> {
+    pub(crate) async fn ask(&self, ask: Ask<'_>) -> Result<Answer, NoAnswer> {
         let bytes = ask.encode(self.server, &self.who);
         match tokio::time::timeout(ask.patience, self.exchange(&bytes)).await {
             Ok(answered) => answered,

@@ -10,22 +10,22 @@
 //! Talks to the server over HTTP only, as its users do. Nothing here is part
 //! of the server, and nothing that is measured is simulated.
 
-mod chance;
-mod http;
+pub(crate) mod chance;
+pub(crate) mod http;
 mod ledger;
 mod merchants;
-mod pace;
+pub(crate) mod pace;
 mod paint;
 mod plan;
 mod receiver;
 mod screen;
-mod server;
+pub(crate) mod server;
 mod stage;
 mod stats;
 mod table;
 mod text;
 mod timeline;
-mod wire;
+pub(crate) mod wire;
 mod writer;
 
 use plan::Plan;

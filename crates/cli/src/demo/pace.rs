@@ -8,23 +8,23 @@ use ringback_model::time::Timestamp;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment on the monotonic clock.
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// The wall clock, for comparing with the times that the server writes: both
 /// run on this machine, so it is the same clock.
-pub(super) fn wall() -> Timestamp {
+pub(crate) fn wall() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Waits for `span`.
-pub(super) async fn sleep(span: Duration) {
+pub(crate) async fn sleep(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
 /// Waits until `moment`; returns at once if it has passed.
-pub(super) async fn sleep_until(moment: Instant) {
+pub(crate) async fn sleep_until(moment: Instant) {
     tokio::time::sleep_until(moment.into()).await;
 }

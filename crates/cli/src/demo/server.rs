@@ -37,7 +37,7 @@ const PORTS: Range<u16> = 7464..7564;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ServerError {
+pub(crate) enum ServerError {
     #[error("could not prepare a directory for the demo under {path}; set TMPDIR to a directory that can be written")]
     Directory { path: PathBuf, source: io::Error },
     #[error("no port between {} and {} of 127.0.0.1 is free; end another program that listens there", PORTS.start, PORTS.end - 1)]
@@ -54,11 +54,11 @@ pub(super) enum ServerError {
 
 /// A directory of the demo's own, removed when this goes.
 #[derive(Debug)]
-pub(super) struct Home(PathBuf);
+pub(crate) struct Home(PathBuf);
 
 impl Home {
     /// Makes one that only this user can read, as it will hold keys.
-    pub(super) fn make() -> Result<Self, ServerError> {
+    pub(crate) fn make() -> Result<Self, ServerError> {
         let base = std::env::temp_dir();
         let mut tried = 0;
         loop {
@@ -72,7 +72,7 @@ impl Home {
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -85,7 +85,7 @@ impl Drop for Home {
 
 /// The child process. Dropping it kills it.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     home: PathBuf,
     child: Option<Child>,
@@ -93,7 +93,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a server on a free port with its data in `home`, and waits until it answers.
-    pub(super) async fn launch(home: &Home) -> Result<Self, ServerError> {
+    pub(crate) async fn launch(home: &Home) -> Result<Self, ServerError> {
         let mut ports = PORTS;
         loop {
             let Some(address) = first_free(&mut ports).await else { return Err(ServerError::NoPort) };
@@ -108,12 +108,12 @@ impl Server {
     }
 
     /// Where it listens.
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Starts it, again or for the first time, and waits until it answers; returns the moment of its first answer.
-    pub(super) async fn start(&mut self) -> Result<Instant, ServerError> {
+    pub(crate) async fn start(&mut self) -> Result<Instant, ServerError> {
         let program = std::env::current_exe().map_err(ServerError::Spawn)?;
         let log = File::options().create(true).append(true).open(self.log()).map_err(ServerError::Spawn)?;
         let mut command = Command::new(program);
@@ -150,7 +150,7 @@ impl Server {
     }
 
     /// Kills it with signal 9 and waits until it is gone; returns the moment of the signal.
-    pub(super) async fn kill(&mut self) -> Instant {
+    pub(crate) async fn kill(&mut self) -> Instant {
         let at = pace::now();
         if let Some(mut child) = self.child.take() {
             let _ = child.start_kill();
@@ -160,7 +160,7 @@ impl Server {
     }
 
     /// The operator's key, as the server wrote it beside its data.
-    pub(super) fn operator_key(&self) -> Result<String, ServerError> {
+    pub(crate) fn operator_key(&self) -> Result<String, ServerError> {
         let path = self.home.join("data").join("operator.key");
         match fs::read_to_string(&path) {
             Ok(text) => Ok(text.trim().to_owned()),
@@ -169,7 +169,7 @@ impl Server {
     }
 
     /// The end of what the server said, for a message about its failure.
-    pub(super) fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         let text = fs::read(self.log()).map(|it| String::from_utf8_lossy(&it).into_owned()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let skip = lines.len().saturating_sub(12);

@@ -17,24 +17,24 @@ use tokio::{
 
 /// What one merchant costs.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     requests: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Meter {
     /// One more request, asked or received.
-    pub(super) fn request(&self) {
+    pub(crate) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Requests so far.
-    pub(super) fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
     /// Bytes so far, both ways.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
@@ -45,7 +45,7 @@ impl Meter {
 
 /// A connection whose bytes are counted, and which breaks while `dark` is set.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     inner: TcpStream,
     meter: Arc<Meter>,
     dark: Option<Arc<AtomicBool>>,
@@ -53,12 +53,12 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Counts `inner` on `meter`.
-    pub(super) fn new(inner: TcpStream, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(inner: TcpStream, meter: Arc<Meter>) -> Self {
         Self { inner, meter, dark: None }
     }
 
     /// The same, breaking at the next byte while `dark` is set.
-    pub(super) fn darkened_by(inner: TcpStream, meter: Arc<Meter>, dark: Arc<AtomicBool>) -> Self {
+    pub(crate) fn darkened_by(inner: TcpStream, meter: Arc<Meter>, dark: Arc<AtomicBool>) -> Self {
         Self { inner, meter, dark: Some(dark) }
     }
 

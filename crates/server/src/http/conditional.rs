@@ -1,11 +1,12 @@
 //! `ETag`, `If-Match`, `If-None-Match` (RFC 9110, section 13).
 //!
-//! An ETag is a version in quotes, `"3"`. One that isn't ours never matches,
+//! An ETag is a version in quotes, `"3"`; that of a list is weak, since its cursors may
+//! differ where its rows do not. One that isn't ours never matches,
 //! which is what the header asks for; it is not an error.
 
 use super::{answer::Answer, failure::Failure};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use ringback_service::IfMatch;
+use ringback_service::{IfMatch, KnownTags, ListTag};
 
 /// The ETag of a version.
 pub(crate) fn etag(version: u64) -> String {
@@ -56,29 +57,55 @@ pub(crate) fn not_modified(known: &IfMatch) -> Answer {
     }
 }
 
+/// The ETag of a page of a list.
+pub(crate) fn weak_etag(tag: ListTag) -> String {
+    format!("W/\"{tag}\"")
+}
+
+/// The pages of a list that `If-None-Match` says the caller has; `None` without the header.
+pub(crate) fn known_tags(headers: &HeaderMap) -> Result<Option<KnownTags>, Failure> {
+    Ok(tags_of(headers, &header::IF_NONE_MATCH, "If-None-Match", true)?.map(|it| match it {
+        Tags::Any => KnownTags::Any,
+        Tags::These(all) => KnownTags::These(all.into_iter().map(str::to_owned).collect()),
+    }))
+}
+
 fn read(headers: &HeaderMap, name: &HeaderName, shown: &'static str, weak: bool) -> Result<Option<IfMatch>, Failure> {
-    let mut versions = Vec::new();
+    Ok(tags_of(headers, name, shown, weak)?.map(|it| match it {
+        Tags::Any => IfMatch::Any,
+        Tags::These(all) => IfMatch::Versions(all.into_iter().filter_map(version).collect()),
+    }))
+}
+
+/// Entity tags as a header lists them, without quotes.
+enum Tags<'a> {
+    Any,
+    These(Vec<&'a str>),
+}
+
+fn tags_of<'a>(headers: &'a HeaderMap, name: &HeaderName, shown: &'static str, weak: bool) -> Result<Option<Tags<'a>>, Failure> {
+    let mut all = Vec::new();
     let mut present = false;
     for value in headers.get_all(name) {
         present = true;
         let text = value.to_str().map_err(|_| malformed(shown, value))?;
         if text.trim() == "*" {
-            return Ok(Some(IfMatch::Any));
+            return Ok(Some(Tags::Any));
         }
-        tags(text, weak, &mut versions).ok_or_else(|| malformed(shown, value))?;
+        tags(text, weak, &mut all).ok_or_else(|| malformed(shown, value))?;
     }
-    Ok(present.then_some(IfMatch::Versions(versions)))
+    Ok(present.then_some(Tags::These(all)))
 }
 
 /// Reads `"3", W/"4"`; `None` when that is not what it is.
-fn tags(text: &str, weak: bool, versions: &mut Vec<u64>) -> Option<()> {
+fn tags<'a>(text: &'a str, weak: bool, all: &mut Vec<&'a str>) -> Option<()> {
     let mut rest = text.trim();
     loop {
         let is_weak = rest.starts_with("W/");
         let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
         let (tag, after) = quoted.split_once('"')?;
         if weak || !is_weak {
-            versions.extend(version(tag));
+            all.push(tag);
         }
         rest = after.trim_start();
         if rest.is_empty() {

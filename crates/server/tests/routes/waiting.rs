@@ -95,6 +95,31 @@ async fn a_resource_that_differs_is_answered() {
 }
 
 #[tokio::test]
+async fn a_list_that_differs_is_answered() {
+    let world = World::new().await;
+    world.payment("123").await;
+    let etag = world.get("/payment?status=completed").await.header("etag").to_owned();
+    let ask = |wait: u8| world.get(&format!("/payment?status=completed&wait={wait}")).header("if-none-match", &etag);
+    let waiting = begin(ask(30)).await;
+    let ending = begin(ask(20)).await;
+    world.payment("124").await;
+    settle().await;
+    assert!(!waiting.is_finished(), "124 is not completed");
+    world.clock.advance(Duration::from_secs(21));
+    let ended = end(ending).await;
+    assert_eq!((ended.status, ended.header("etag"), ended.text()), (304, etag.as_str(), ""));
+    world.step("/payment/123/complete").await;
+    let reply = end(waiting).await;
+    assert_eq!((reply.status, reply.json()["data"][0]["id"].as_str()), (200, Some("123")));
+    assert_ne!(reply.header("etag"), etag);
+    // Without a condition there is nothing to wait for; and who closes answers.
+    assert_eq!(world.get("/payment?wait=30").await.status, 200);
+    let waiting = begin(world.get("/payment?wait=30").header("if-none-match", "*")).await;
+    world.server.drain();
+    assert_eq!(end(waiting).await.status, 304);
+}
+
+#[tokio::test]
 async fn a_feed_is_answered_when_something_matches() {
     let world = World::new().await;
     let waiting = begin(world.get("/v1/events?wait=30&after=now&types=payment.completed")).await;

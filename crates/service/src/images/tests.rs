@@ -129,6 +129,43 @@ async fn who_goes_away_leaves_his_commit_running() {
     assert!(images.inner().marked.is_empty());
 }
 
+#[test]
+fn stamps_are_those_of_tenant_and_type() {
+    let images = Images::new();
+    let stamp = |tenant: &str, type_name: &str| images.stamp(&TenantId::parse(tenant).unwrap(), &TypeName::parse(type_name).unwrap());
+    let before = stamp("acme", "order");
+    let (other_tenant, other_type) = (stamp("acm", "order"), stamp("acme", "orders"));
+    let writing = images.begin(&set(1, 1, 9)).unwrap();
+    assert_eq!(stamp("acme", "order"), None, "only the store knows");
+    assert!(stamp("acm", "order").is_some() && stamp("acme", "orders").is_some() && stamp("acme", "orde").is_some());
+    images.hear(&[event(1, 1, 9)]);
+    let after = stamp("acme", "order");
+    assert!(after > before);
+    drop(writing);
+    assert_eq!(stamp("acme", "order"), after);
+    assert_eq!((stamp("acm", "order"), stamp("acme", "orders")), (other_tenant, other_type), "nobody else's");
+    // One that is refused changes nothing; one whose fate nobody knows may have.
+    let mut refused = images.begin(&set(1, 2, 10)).unwrap();
+    refused.nothing_stored = true;
+    drop(refused);
+    assert_eq!(stamp("acme", "order"), after);
+    drop(images.begin(&set(1, 2, 11)));
+    assert!(stamp("acme", "order") > after);
+}
+
+#[test]
+fn stamps_are_bounded_and_what_is_forgotten_counts_as_changed() {
+    let images = Images::new();
+    images.hear(&[event(1, 1, 9)]);
+    let (tenant, type_name, _) = names(1);
+    let before = images.stamp(&tenant, &type_name).unwrap();
+    for n in 0..limits::LIST_STAMPS_MAX {
+        images.inner().change(format!("t{n}\0order\0").into());
+    }
+    assert!(images.inner().changed.len() <= limits::LIST_STAMPS_MAX);
+    assert!(images.stamp(&tenant, &type_name).unwrap() > before);
+}
+
 /// What happens next, to which resource.
 #[derive(Clone, Debug)]
 enum Act {
@@ -175,6 +212,7 @@ async fn play(acts: Vec<Act>) {
     let mut asked: Vec<oneshot::Sender<()>> = Vec::new();
     let mut reads: Vec<JoinHandle<()>> = Vec::new();
     let mut bits = 1_u128 << 100;
+    let mut stamped = BTreeMap::new();
     for act in acts {
         match act {
             Act::Read(n) => {
@@ -241,6 +279,11 @@ async fn play(acts: Vec<Act>) {
             }
             // Also unheard of: the listener broke off.
             Act::End(n) => drop(writes[usize::from(n)].take_if(|it| it.shown)),
+        }
+        let (tenant, type_name, _) = names(0);
+        if let Some(stamp) = images.stamp(&tenant, &type_name) {
+            let now = *store.borrow();
+            assert_eq!(*stamped.entry(stamp).or_insert(now), now, "a list with this stamp shows another one");
         }
         yield_now().await;
     }

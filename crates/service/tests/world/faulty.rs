@@ -183,6 +183,7 @@ impl Resources for FaultyStore {
     }
 
     async fn resources(&self, query: ResourceQuery) -> Result<Vec<ResourceRow>, StoreError> {
+        self.reads.fetch_add(1, SeqCst);
         if let Some(row) = &*self.endless.lock().unwrap() {
             let from = query.after.map_or(row.resource.created_at, |(at, _)| at).as_micros();
             let rows = (1..=i64::try_from(query.limit).unwrap()).map(|at| {

@@ -6,15 +6,17 @@ use crate::http::{
     conditional,
     failure::Failure,
 };
+use core::time::Duration;
 use futures_util::FutureExt;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, header};
 use ringback_model::{ResourceId, limits, names::excerpt};
-use ringback_service::{Before, Error, ListQuery, ResourcePage, ResourceView, Said, Written, json};
+use ringback_service::{Before, Error, ListQuery, Listing, ResourcePage, ResourceView, Said, Written, json};
 use ringback_wire::{list, sentences};
 use serde_json::{Map, Value};
 
-/// `GET {path}`: newest first, with conditions on fields.
+/// `GET {path}`: newest first, with conditions on fields; also once it differs from what the caller has.
 pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
+    let (service, ty) = (call.service(), call.ty()?);
     let params = call.query.others(call.route.params.names());
     let query = ListQuery {
         filter: call.query.one("filter"),
@@ -24,9 +26,24 @@ pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
         limit: call.query.limit()?,
         after: call.query.one("after"),
     };
-    let page = call.service().list_resources(&call.ctx, &*call.ty()?, query).await?;
-    let rows = page.rows.iter().map(|it| it.as_ref());
-    Ok(Answer::json(StatusCode::OK, list::watchable_bytes(rows, page.next_cursor.as_deref(), &page.watch_cursor)))
+    let known = conditional::known_tags(&call.headers)?;
+    let wait = call.query.wait(&call.headers)?;
+    // Without a condition there is nothing to wait for.
+    let wait = if known.is_some() { wait } else { Duration::ZERO };
+    let listing = call
+        .waiting(wait, |wait| {
+            let (service, ctx, ty, known) = (&service, &call.ctx, &ty, known.as_ref());
+            async move { service.list_unless_known(ctx, ty, query, known, wait).await }.boxed()
+        })
+        .await?;
+    let (answer, tag) = match listing {
+        Listing::Page { page, tag } => {
+            let rows = page.rows.iter().map(|it| it.as_ref());
+            (Answer::json(StatusCode::OK, list::watchable_bytes(rows, page.next_cursor.as_deref(), &page.watch_cursor)), tag)
+        }
+        Listing::Known(tag) => (Answer::empty(StatusCode::NOT_MODIFIED), tag),
+    };
+    Ok(answer.with(header::ETAG, conditional::weak_etag(tag)))
 }
 
 /// `POST {path}`.

@@ -96,3 +96,27 @@ async fn a_cursor_belongs_to_its_list() {
     world.put("/v1/tenants/acme", json!({})).await;
     assert_eq!(world.get(&format!("/payment?after={cursor}")).tenant("acme").await.code(), "400 bad-parameter");
 }
+
+#[tokio::test]
+async fn a_list_that_is_known_is_not_sent_again() {
+    let world = five().await;
+    let page = world.get("/payment?limit=2").await;
+    let etag = page.header("etag").to_owned();
+    assert!(etag.starts_with("W/\"l") && etag.len() == 20, "{etag}");
+    let again = |header: &str| world.get("/payment?limit=2").header("if-none-match", header);
+    for header in [etag.as_str(), etag.trim_start_matches("W/"), "*", &format!("\"3\", {etag}")] {
+        let reply = again(header).await;
+        assert_eq!((reply.status, reply.header("etag"), reply.text()), (304, etag.as_str(), ""), "{header}");
+    }
+    assert_eq!(again("\"3\"").await.status, 200);
+    assert_eq!(again("3").await.code(), "400 bad-parameter");
+    // Another list, and this one when something happened to a row of it.
+    assert_eq!(world.get("/payment?limit=3").header("if-none-match", &etag).await.status, 200);
+    world.step("/payment/1/complete").await;
+    assert_eq!(again(&etag).await.status, 304, "it is on another page");
+    world.step("/payment/5/complete").await;
+    assert_eq!(again(&etag).await.status, 200);
+    // What is refused is refused, whatever the caller has.
+    assert_eq!(world.get("/payment?colour=red").header("if-none-match", "*").await.code(), "400 bad-parameter");
+    assert_eq!(world.ask("HEAD", "/payment?limit=2").await.header("etag"), again("\"3\"").await.header("etag"));
+}

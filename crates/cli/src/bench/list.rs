@@ -1,0 +1,184 @@
+//! `ringback bench list`: whether the last page of a long list is as fast as the first.
+
+use super::Times;
+use crate::{
+    demo::{
+        chance::Chance,
+        http::{Answer, Ask, Client},
+        pace,
+        server::{Home, Server},
+        wire::Meter,
+    },
+    exit::{Exit, Failure, Outcome},
+    output,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinSet;
+
+/// Requests that fill the server at a time: the more there are, the more share a sync of the disk.
+const WRITERS: u64 = 64;
+/// How often the first page is asked for, and the last.
+const REPEATS: usize = 100;
+/// How long one page may take before the bench gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `ringback bench list`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  ringback bench list                  100,000 payments, half of them completed
+  ringback bench list --rows 1000000 --limit 100
+  ringback bench list --filter 'customer = \"cus_7\"'")]
+pub(super) struct ListArgs {
+    /// Payments to make first; every second one is completed
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    rows: u64,
+    /// Rows of a page
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// What the list is asked for; amounts are 1 to 2,000, customers cus_0 to cus_999
+    #[arg(long, value_name = "FILTER", default_value = "amount >= 1000 AND status = \"completed\"")]
+    filter: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is read of a page.
+#[derive(Debug, Deserialize)]
+struct Page {
+    data: Vec<serde::de::IgnoredAny>,
+    next_cursor: Option<String>,
+}
+
+/// Fills a server, walks the list to its end, and asks for its ends again and again.
+pub(super) async fn run(args: ListArgs) -> Outcome {
+    let home = Home::make()?;
+    let mut server = Server::launch(&home).await?;
+    let measured = measure(&args, &server).await;
+    server.kill().await;
+    let (filled, rows) = measured?;
+    if args.json {
+        return output::put(&json!({ "filled": filled, "pages": rows }).to_string());
+    }
+    let columns =
+        [("PAGE", "page"), ("REQUESTS", "requests"), ("ROWS", "rows"), ("P50 MS", "p50_ms"), ("P99 MS", "p99_ms"), ("MAX MS", "max_ms")];
+    output::put(&output::table(&rows, &columns))
+}
+
+async fn measure(args: &ListArgs, server: &Server) -> Result<(Value, Vec<Value>), Failure> {
+    let client = Arc::new(Client::operator(server.address(), &server.operator_key()?, Arc::new(Meter::default())));
+    let since = pace::now();
+    let rows = args.rows;
+    output::say(&format!("making {rows} payments …"));
+    let next = Arc::new(AtomicU64::new(0));
+    let mut writers: JoinSet<Result<(), Failure>> = JoinSet::new();
+    for _ in 0..WRITERS.min(rows) {
+        let (client, next) = (Arc::clone(&client), Arc::clone(&next));
+        writers.spawn(async move {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= rows {
+                    return Ok(());
+                }
+                make(&client, n).await?;
+                if n > 0 && n.is_multiple_of((rows / 10).max(10_000)) {
+                    output::say(&format!("{n} …"));
+                }
+            }
+        });
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended.map_err(|it| Failure::new(Exit::Failure, format!("a writer broke off: {it}")))??;
+    }
+    let took = since.elapsed().as_secs_f64();
+    let filled = json!({ "payments": rows, "seconds": (took * 10.0).round() / 10.0 });
+    output::say(&format!("{rows} payments in {took:.1} s; asking …"));
+
+    let first = path(args, None);
+    let (mut all, mut total, mut last) = (Times::default(), 0, first.clone());
+    // Once unmeasured: connections, statements and the pages of the file are warm for all alike.
+    ask(&client, &first).await?;
+    loop {
+        let (page, took) = ask(&client, &last).await?;
+        all.add(took);
+        total += page.data.len();
+        match page.next_cursor {
+            Some(cursor) => last = path(args, Some(&cursor)),
+            None => break,
+        }
+    }
+    let mut shown = Vec::new();
+    for (what, at) in [("first", &first), ("last", &last)] {
+        let (mut times, mut rows) = (Times::default(), 0);
+        for _ in 0..REPEATS {
+            let (page, took) = ask(&client, at).await?;
+            times.add(took);
+            rows = page.data.len();
+        }
+        shown.push(times.show(what, rows));
+    }
+    shown.insert(1, all.show("each", total));
+    Ok((filled, shown))
+}
+
+/// Makes the payment of this number, the same in each run.
+async fn make(client: &Client, n: u64) -> Result<(), Failure> {
+    let mut chance = Chance::seeded(n);
+    let body = json!({
+        "id": format!("bench-{n}"),
+        "amount": chance.between(1, 2_000),
+        "currency": "eur",
+        "customer": format!("cus_{}", chance.between(0, 999)),
+    });
+    good(client.ask(Ask::once("/payment", Some(body.to_string())).patience(PATIENCE)).await)?;
+    if n.is_multiple_of(2) {
+        good(client.ask(Ask::once(&format!("/payment/bench-{n}/complete"), None).patience(PATIENCE)).await)?;
+    }
+    Ok(())
+}
+
+fn path(args: &ListArgs, after: Option<&str>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("filter", &args.filter).append_pair("limit", &args.limit.to_string());
+    if let Some(after) = after {
+        query.append_pair("after", after);
+    }
+    format!("/payment?{}", query.finish())
+}
+
+async fn ask(client: &Client, path: &str) -> Result<(Page, Duration), Failure> {
+    let since = pace::now();
+    let answer = client.ask(Ask::get(path).patience(PATIENCE)).await;
+    let took = since.elapsed();
+    let page = good(answer)?.json().ok_or_else(|| Failure::new(Exit::Failure, "the server's answer is no page of a list".to_owned()))?;
+    Ok((page, took))
+}
+
+fn good(answer: Result<Answer, crate::demo::http::NoAnswer>) -> Result<Answer, Failure> {
+    match answer {
+        Ok(answer) if answer.good() => Ok(answer),
+        Ok(answer) => Err(Failure::new(Exit::Failure, format!("the server answered {}", answer.complaint()))),
+        Err(why) => Err(Failure::new(Exit::Failure, format!("the server did not answer: {why}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_encoded() {
+        let args = ListArgs { rows: 1, limit: 7, filter: "a = \"b&c\"".into(), json: false };
+        assert_eq!(path(&args, Some("x+y")), "/payment?filter=a+%3D+%22b%26c%22&limit=7&after=x%2By");
+        assert_eq!(path(&args, None), "/payment?filter=a+%3D+%22b%26c%22&limit=7");
+    }
+}
