@@ -165,11 +165,13 @@ impl Drop for Joined<'_> {
 }
 
 /// The tag of a page, and from when on it is another one even if the rows are the same.
-fn tag(page: &ListPage, now: Timestamp) -> (ListTag, Timestamp) {
+fn tag(key: &Key, page: &ListPage, now: Timestamp) -> (ListTag, Timestamp) {
     let more = page.next_cursor.is_some();
     let span = if more { MORE_SECS } else { WHOLE_SECS };
     let span_micros = i64::try_from(span * 1_000_000).unwrap_or(i64::MAX);
-    let window = now.as_micros().div_euclid(span_micros);
+    // Each list has its own moment, so that not all of them are sent again at once.
+    let shift = i64::from(u32::from_be_bytes(key.first_chunk().copied().unwrap_or_default())) * 1_000;
+    let window = now.as_micros().saturating_add(shift).div_euclid(span_micros);
     let mut hash = Sha256::new();
     hash.update([u8::from(more)]);
     hash.update(window.to_be_bytes());
@@ -178,7 +180,7 @@ fn tag(page: &ListPage, now: Timestamp) -> (ListTag, Timestamp) {
         hash.update(row);
     }
     let tag = ListTag(hash.finalize().first_chunk().copied().unwrap_or_default());
-    (tag, Timestamp::from_micros(window.saturating_add(1).saturating_mul(span_micros)))
+    (tag, Timestamp::from_micros(window.saturating_add(1).saturating_mul(span_micros).saturating_sub(shift)))
 }
 
 /// The key of what is asked. Two questions that could be answered differently have different ones.
@@ -261,13 +263,13 @@ impl Service {
         // Before reading: what is read is at least as new as the stamp says.
         let Some(stamp) = self.inner.images.stamp(ctx.tenant()?, &ty.compiled.decl.name) else {
             let page = self.list_resources(ctx, ty, query).await?;
-            let (tag, _) = tag(&page, self.now());
+            let (tag, _) = tag(&key, &page, self.now());
             return Ok((page, tag));
         };
         let joined = self.inner.list_tags.join(key, stamp);
         let read = async || {
             let page = self.list_resources(ctx, ty, query).await?;
-            let (tag, until) = tag(&page, self.now());
+            let (tag, until) = tag(&key, &page, self.now());
             self.inner.list_tags.keep(key, stamp, tag, until);
             Ok::<_, Error>((page, tag))
         };
@@ -289,9 +291,11 @@ mod tests {
         Timestamp::from_secs(secs)
     }
 
+    const KEY: Key = [0; 32];
+
     #[test]
     fn a_tag_is_that_of_the_rows() {
-        let of = |rows: &[&'static str], more| tag(&page(rows, more), at(0)).0;
+        let of = |rows: &[&'static str], more| tag(&KEY, &page(rows, more), at(0)).0;
         assert_eq!(of(&["ab", "c"], false), of(&["ab", "c"], false));
         let all =
             [of(&[], false), of(&[""], false), of(&["ab", "c"], false), of(&["a", "bc"], false), of(&["ab"], false), of(&["ab"], true)];
@@ -300,26 +304,30 @@ mod tests {
         }
         let mut other = page(&["ab"], true);
         (other.next_cursor, other.watch_cursor) = (Some("moved".into()), "moved".into());
-        assert_eq!(tag(&other, at(0)).0, of(&["ab"], true), "cursors are no part of it");
+        assert_eq!(tag(&KEY, &other, at(0)).0, of(&["ab"], true), "cursors are no part of it");
     }
 
     #[test]
     fn a_tag_changes_before_the_cursors_die() {
-        let whole = page(&["a"], false);
-        let (first, until) = tag(&whole, at(1_000));
-        assert_eq!((tag(&whole, at(86_399)).0, until), (first, at(86_400)));
-        assert_ne!(tag(&whole, at(86_400)).0, first);
-        let part = page(&["a"], true);
-        let (first, until) = tag(&part, at(120));
-        assert_eq!((tag(&part, at(239)).0, until), (first, at(240)));
-        assert_ne!(tag(&part, at(240)).0, first);
+        for (more, span) in [(false, 86_400), (true, 120)] {
+            for key in [KEY, [7; 32], [0xff; 32]] {
+                let page = page(&["a"], more);
+                let (first, until) = tag(&key, &page, at(1_000_000));
+                assert!(at(1_000_000) < until && until <= at(1_000_000 + span));
+                let before = Timestamp::from_micros(until.as_micros() - 1);
+                assert_eq!(tag(&key, &page, before), (first, until));
+                assert_eq!(tag(&key, &page, Timestamp::from_micros(until.as_micros() - span * 1_000_000)), (first, until));
+                let (next, later) = tag(&key, &page, until);
+                assert!(next != first && later == Timestamp::from_micros(until.as_micros() + span * 1_000_000));
+            }
+        }
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_never_of_another_moment() {
         let tags = ListTags::default();
-        let (one, _) = tag(&page(&["a"], false), at(0));
-        let (two, _) = tag(&page(&["b"], false), at(0));
+        let (one, _) = tag(&KEY, &page(&["a"], false), at(0));
+        let (two, _) = tag(&KEY, &page(&["b"], false), at(0));
         let key = |n: usize| {
             let mut key = [0; 32];
             key[..8].copy_from_slice(&n.to_be_bytes());

@@ -23,8 +23,10 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// Requests that fill the server at a time: the more there are, the more share a sync of the disk.
-const WRITERS: u64 = 64;
+/// Payments of one batch: with the completions of every second one, what a batch may hold.
+const BATCH: u64 = 66;
+/// Batches that fill the server at a time: the more there are, the more share a sync of the disk.
+const WRITERS: u64 = 8;
 /// How often the first page is asked for, and the last.
 const REPEATS: usize = 100;
 /// How long one page may take before the bench gives up.
@@ -79,19 +81,22 @@ async fn measure(args: &ListArgs, server: &Server) -> Result<(Value, Vec<Value>)
     let since = pace::now();
     let rows = args.rows;
     output::say(&format!("making {rows} payments …"));
-    let next = Arc::new(AtomicU64::new(0));
+    let (next, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut writers: JoinSet<Result<(), Failure>> = JoinSet::new();
-    for _ in 0..WRITERS.min(rows) {
-        let (client, next) = (Arc::clone(&client), Arc::clone(&next));
+    for _ in 0..WRITERS {
+        let (client, next, done) = (Arc::clone(&client), Arc::clone(&next), Arc::clone(&done));
         writers.spawn(async move {
             loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= rows {
+                let from = next.fetch_add(BATCH, Ordering::Relaxed);
+                let to = from.saturating_add(BATCH).min(rows);
+                if from >= to {
                     return Ok(());
                 }
-                make(&client, n).await?;
-                if n > 0 && n.is_multiple_of((rows / 10).max(10_000)) {
-                    output::say(&format!("{n} …"));
+                good(client.ask(Ask::once("/v1/batch", Some(batch(from, to).to_string())).patience(PATIENCE)).await)?;
+                let before = done.fetch_add(to - from, Ordering::Relaxed);
+                let tenth = (rows / 10).max(10_000);
+                if (before + to - from) / tenth > before / tenth {
+                    output::say(&format!("{} …", before + to - from));
                 }
             }
         });
@@ -130,20 +135,23 @@ async fn measure(args: &ListArgs, server: &Server) -> Result<(Value, Vec<Value>)
     Ok((filled, shown))
 }
 
-/// Makes the payment of this number, the same in each run.
-async fn make(client: &Client, n: u64) -> Result<(), Failure> {
-    let mut chance = Chance::seeded(n);
-    let body = json!({
-        "id": format!("bench-{n}"),
-        "amount": chance.between(1, 2_000),
-        "currency": "eur",
-        "customer": format!("cus_{}", chance.between(0, 999)),
-    });
-    good(client.ask(Ask::once("/payment", Some(body.to_string())).patience(PATIENCE)).await)?;
-    if n.is_multiple_of(2) {
-        good(client.ask(Ask::once(&format!("/payment/bench-{n}/complete"), None).patience(PATIENCE)).await)?;
+/// Makes the payments of these numbers, the same in each run, and completes every second one.
+fn batch(from: u64, to: u64) -> Value {
+    let mut operations = Vec::new();
+    for n in from..to {
+        let mut chance = Chance::seeded(n);
+        let body = json!({
+            "id": format!("bench-{n}"),
+            "amount": chance.between(1, 2_000),
+            "currency": "eur",
+            "customer": format!("cus_{}", chance.between(0, 999)),
+        });
+        operations.push(json!({ "method": "POST", "path": "/payment", "body": body }));
+        if n.is_multiple_of(2) {
+            operations.push(json!({ "method": "POST", "path": format!("/payment/bench-{n}/complete") }));
+        }
     }
-    Ok(())
+    json!({ "operations": operations })
 }
 
 fn path(args: &ListArgs, after: Option<&str>) -> String {
@@ -174,6 +182,15 @@ fn good(answer: Result<Answer, crate::demo::http::NoAnswer>) -> Result<Answer, F
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_makes_and_completes() {
+        let made = batch(132, 198);
+        let operations = made["operations"].as_array().unwrap();
+        assert!(operations.len() <= ringback_model::limits::BATCH_OPERATIONS_MAX);
+        assert_eq!((&operations[0]["body"]["id"], &operations[1]["path"]), (&json!("bench-132"), &json!("/payment/bench-132/complete")));
+        assert_eq!(made, batch(132, 198), "the same in each run");
+    }
 
     #[test]
     fn what_is_asked_is_encoded() {

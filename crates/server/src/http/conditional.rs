@@ -42,7 +42,7 @@ pub(crate) fn if_match_text(text: &str) -> Option<IfMatch> {
     }
     let mut versions = Vec::new();
     tags(text, false, &mut versions)?;
-    Some(IfMatch::Versions(versions))
+    Some(IfMatch::Versions(versions.into_iter().filter_map(version).collect()))
 }
 
 /// 304. It names the version that the caller has, where that is one.

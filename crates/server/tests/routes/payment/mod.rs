@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod events;
+mod filters;
 mod get;
 mod list;
 mod patch;
