@@ -11,7 +11,7 @@
 //!
 //! Not here: which rows belong to a list (`lists`).
 
-use crate::{Ctx, Error, ListQuery, ListPage, Service, types::ServedType, waker::WakeOn};
+use crate::{Ctx, Error, ListPage, ListQuery, Service, types::ServedType, waker::WakeOn};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use core::fmt;
 use ringback_model::{Timestamp, limits};

@@ -49,6 +49,9 @@ pub(super) struct ListArgs {
     /// What the list is asked for; amounts are 1 to 2,000, customers cus_0 to cus_999
     #[arg(long, value_name = "FILTER", default_value = "amount >= 1000 AND status = \"completed\"")]
     filter: String,
+    /// Its order
+    #[arg(long, value_name = "SORT", default_value = "-created_at", allow_hyphen_values = true)]
+    sort: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -156,7 +159,7 @@ fn batch(from: u64, to: u64) -> Value {
 
 fn path(args: &ListArgs, after: Option<&str>) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("filter", &args.filter).append_pair("limit", &args.limit.to_string());
+    query.append_pair("filter", &args.filter).append_pair("sort", &args.sort).append_pair("limit", &args.limit.to_string());
     if let Some(after) = after {
         query.append_pair("after", after);
     }
@@ -194,8 +197,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_encoded() {
-        let args = ListArgs { rows: 1, limit: 7, filter: "a = \"b&c\"".into(), json: false };
-        assert_eq!(path(&args, Some("x+y")), "/payment?filter=a+%3D+%22b%26c%22&limit=7&after=x%2By");
-        assert_eq!(path(&args, None), "/payment?filter=a+%3D+%22b%26c%22&limit=7");
+        let args = ListArgs { rows: 1, limit: 7, filter: "a = \"b&c\"".into(), sort: "-amount".into(), json: false };
+        assert_eq!(path(&args, Some("x+y")), "/payment?filter=a+%3D+%22b%26c%22&sort=-amount&limit=7&after=x%2By");
+        assert_eq!(path(&args, None), "/payment?filter=a+%3D+%22b%26c%22&sort=-amount&limit=7");
     }
 }
