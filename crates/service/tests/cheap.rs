@@ -203,6 +203,8 @@ fn a_list_that_the_caller_has_costs_nothing_until_its_type_changes() {
     world.create("ticket", json!({ "id": "1", "zone": "a" }));
     let ask = |has| world.run(list(of(&world, "ticket"), Some("a"), has, 0)).unwrap();
     let tag = sent(ask(None));
+    let look = cost(&world, || drop(ask(None)));
+    assert!(look > 0);
     let unchanged = |why: &str| assert!(matches!(ask(Some(tag)), Listing::Known(it) if it == tag), "{why}");
     let reads = cost(&world, || (0..1_000).for_each(|_| unchanged("nothing happened")));
     assert_eq!(reads, 0);
@@ -212,7 +214,7 @@ fn a_list_that_the_caller_has_costs_nothing_until_its_type_changes() {
     assert_eq!(cost(&world, || unchanged("another type")), 0);
     // A ticket that the condition leaves out costs one look, and the list is the same.
     world.create("ticket", json!({ "id": "2", "zone": "b" }));
-    assert_eq!(cost(&world, || (0..100).for_each(|_| unchanged("another zone"))), 1);
+    assert_eq!(cost(&world, || (0..100).for_each(|_| unchanged("another zone"))), look);
     world.step("ticket", "1", "sell").unwrap();
     let next = sent(ask(Some(tag)));
     assert!(next != tag);
@@ -243,6 +245,7 @@ fn who_waits_for_a_list_is_answered_when_it_differs() {
     let world = World::new();
     world.create("ticket", json!({ "id": "1", "zone": "a" }));
     let tag = sent(world.run(list(of(&world, "ticket"), Some("a"), None, 0)).unwrap());
+    let look = cost(&world, || drop(world.run(list(of(&world, "ticket"), Some("a"), None, 0))));
     let wait = |secs| {
         let it = of(&world, "ticket");
         let task = world.spawn(async move { list(it, Some("a"), Some(tag), secs).await });
@@ -264,7 +267,7 @@ fn who_waits_for_a_list_is_answered_when_it_differs() {
         world.create("ticket", json!({ "id": "2", "zone": "b" }));
         world.quiet();
     });
-    assert!(reads <= 2, "{reads} reads, one of them the ticket's own");
+    assert!(reads <= look + 1, "{reads} reads, one of them the ticket's own, of a page {look}");
     assert!(all.iter().all(|it| !it.is_finished()));
     world.pass(Duration::from_secs(6));
     assert!(matches!(world.run(short).unwrap().unwrap(), Listing::Known(it) if it == tag), "its time was over");
