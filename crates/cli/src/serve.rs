@@ -119,7 +119,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
 
 /// Lets the process have as many connections as its owner allows: shells start it
 /// with 1,024 open files, far fewer than requests that may wait.
-fn raise_open_files() {
+pub(crate) fn raise_open_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

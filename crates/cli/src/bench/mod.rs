@@ -5,6 +5,7 @@
 //! measured is from the first byte sent to the last one received, on kept connections.
 
 mod list;
+mod waiters;
 
 use crate::{
     demo::server::ServerError,
@@ -19,7 +20,8 @@ use std::{error::Error, time::Duration};
 #[command(before_help = "\
 Examples:
   ringback bench list                  Pages of a list of 100,000 payments
-  ringback bench list --rows 1000000 --json")]
+  ringback bench list --rows 1000000 --json
+  ringback bench waiters               10,000 requests that wait, and how soon they know")]
 pub(crate) struct BenchArgs {
     /// Which.
     #[command(subcommand)]
@@ -31,6 +33,8 @@ pub(crate) struct BenchArgs {
 enum BenchVerb {
     /// How long pages of a filtered list take, from the first one to the last
     List(list::ListArgs),
+    /// What requests cost that wait, and how soon they know
+    Waiters(waiters::WaitersArgs),
 }
 
 /// Measures, and prints what was measured.
@@ -40,6 +44,7 @@ enum BenchVerb {
 pub(crate) async fn run(args: BenchArgs) -> Outcome {
     match args.verb {
         BenchVerb::List(args) => list::run(args).await,
+        BenchVerb::Waiters(args) => waiters::run(args).await,
     }
 }
 
