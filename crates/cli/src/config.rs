@@ -28,6 +28,8 @@ use std::{
 pub(crate) const DATA_DEFAULT: &str = "./ringback-data";
 /// The port spells R-I-N-G on a telephone.
 pub(crate) const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7464);
+/// Bytes of a MiB.
+pub(crate) const MIB: usize = 1024 * 1024;
 /// The file that is read from the working directory when none is named.
 pub(crate) const FILE_DEFAULT: &str = "ringback.toml";
 
@@ -50,6 +52,8 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("delivery.user_agent", "what stands before the version in the user-agent of a push"),
     ("limits.waiters", "requests that may wait at the same time"),
     ("limits.waiters_per_key", "requests of one key that may wait at the same time"),
+    ("limits.answers_mib", "memory for answers that are made and not yet written, in MiB"),
+    ("cors.origins", "web pages that may ask from a browser: their origins, or *"),
 ];
 
 /// What the command line said.
@@ -158,6 +162,10 @@ pub(crate) struct ServeConfig {
     pub(crate) waiters: usize,
     /// Requests of one key that may wait at the same time.
     pub(crate) waiters_per_key: usize,
+    /// Memory for answers that are made and not yet written, in MiB.
+    pub(crate) answers_mib: usize,
+    /// Origins whose pages may ask from a browser.
+    pub(crate) cors_origins: Vec<String>,
 }
 
 impl ServeConfig {
@@ -229,6 +237,8 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
     let user_agent = it.read("delivery.user_agent", "Ringback".to_owned(), |it| it.as_str().into(), parse::product);
     let waiters = it.read("limits.waiters", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
     let waiters_per_key = it.read("limits.waiters_per_key", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
+    let answers_mib = it.read("limits.answers_mib", limits::ANSWER_BYTES_MAX / MIB, |it| (*it).into(), |it| parse::bounded(it, 16, 65_536));
+    let cors_origins = it.read("cors.origins", vec![], |it| it.clone().into(), parse::origins);
 
     if key_file.as_os_str().is_empty() && beside.is_none() {
         it.complain(
@@ -260,6 +270,8 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
         user_agent,
         waiters,
         waiters_per_key,
+        answers_mib,
+        cors_origins,
     };
     let (problems, shown) = reader.finish();
     Loaded { config, problems, shown }

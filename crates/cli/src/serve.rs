@@ -3,13 +3,13 @@
 //! Not here: what the parts are made of (`wiring`), the configuration (`config`).
 
 use crate::{
-    config::{LogFormat, ServeConfig},
+    config::{LogFormat, MIB, ServeConfig},
     exit::{Exit, Failure},
     key_file, output, types_dir, wiring,
 };
 use ringback_model::{Timestamp, event::Scope};
 use ringback_ports::{Clock, Seal, Store};
-use ringback_server::{Limits, Listener};
+use ringback_server::{Cors, Limits, Listener};
 use ringback_service::{
     CompiledEvent, CompiledType, Config, Declared, Deps, FileType, Keyring, Service, StartError, type_check::TypeProblem,
 };
@@ -89,7 +89,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
     let unix = listen_unix(&socket)?;
 
     banner(&config, &public_url, bound, key.as_deref());
-    let limits = Limits { drain: config.shutdown_grace, ..Limits::default() };
+    let limits = Limits { drain: config.shutdown_grace, answer_bytes_max: config.answers_mib.saturating_mul(MIB), ..Limits::default() };
     let (closed, drained) = tokio::sync::oneshot::channel();
     let stopped = {
         let service = service.clone();
@@ -105,7 +105,14 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
             });
         }
     };
-    ringback_server::serve(vec![Listener::Tcp(tcp), Listener::Unix(unix)], service.clone(), limits, stopped).await;
+    ringback_server::serve(
+        vec![Listener::Tcp(tcp), Listener::Unix(unix)],
+        service.clone(),
+        limits,
+        Cors::new(&config.cors_origins),
+        stopped,
+    )
+    .await;
     // Requests are over; what was in flight is settled before the store is closed. This waits for the one drain: a
     // second one beside it would take its place, and whoever asked first would go on before anything is settled.
     if drained.await.is_err() {

@@ -207,7 +207,15 @@ impl Client {
     /// Follows the event feed from `after`, one long-poll of `wait_secs` seconds after the other.
     #[must_use]
     pub fn follow_events(&self, after: &str, filter: EventFilter, wait_secs: u64) -> Follow {
-        Follow::new(self.clone(), after, filter, wait_secs.clamp(1, WAIT_SECS_MAX))
+        Follow::events(self.clone(), after, &filter, wait_secs.clamp(1, WAIT_SECS_MAX))
+    }
+
+    /// Follows what becomes of the resources at `path` from `after`: items `{"change","event","resource"}`.
+    /// `conditions` are the parameters of a list (`filter`, or `amount[gte]`).
+    #[must_use]
+    pub fn follow_watch(&self, path: &str, conditions: &[(&str, &str)], after: &str, wait_secs: u64) -> Follow {
+        let pairs = [("watch", "true")].iter().chain(conditions).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Follow::new(self.clone(), path, pairs.collect(), after, wait_secs.clamp(1, WAIT_SECS_MAX))
     }
 
     fn build(

@@ -1,4 +1,4 @@
-//! Following the event feed: long-poll after long-poll, never losing the place.
+//! Following a feed, of events or of a watch: long-poll after long-poll, never losing the place.
 //!
 //! Not here: what to do when the server is away. [`Follow::next`] answers the error and, asked again,
 //! goes on from the same place; how long to pause in between is the caller's choice.
@@ -17,11 +17,23 @@ pub struct EventFilter {
     pub types: Vec<String>,
     /// Only events about this subject.
     pub subject: Option<String>,
+    /// Only events that meet this (`data.amount >= 1000`).
+    pub filter: Option<String>,
     /// Events a page at most; `None` for the server's default.
     pub limit: Option<u32>,
 }
 
 impl EventFilter {
+    /// What the query of every page has.
+    fn pairs(&self) -> Vec<(String, String)> {
+        let types = (!self.types.is_empty()).then(|| self.types.join(","));
+        let limit = self.limit.map(|it| it.to_string());
+        [("types", types), ("subject", self.subject.clone()), ("filter", self.filter.clone()), ("limit", limit)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+
     /// The query of a page of the feed.
     #[must_use]
     pub fn query(&self, after: Option<&str>, wait_secs: Option<u64>) -> String {
@@ -32,6 +44,7 @@ impl EventFilter {
             ("after", after),
             ("types", (!types.is_empty()).then_some(types.as_str())),
             ("subject", self.subject.as_deref()),
+            ("filter", self.filter.as_deref()),
             ("limit", limit.as_deref()),
             ("wait", wait.as_deref()),
         ];
@@ -46,19 +59,24 @@ struct Page {
     cursor: String,
 }
 
-/// A reader of the event feed. Each event comes once, in the order of the log.
+/// A reader of a feed. Each item comes once, in the order of the log.
 #[derive(Debug)]
 pub struct Follow {
     client: Client,
-    filter: EventFilter,
+    path: String,
+    pairs: Vec<(String, String)>,
     after: String,
     wait_secs: u64,
     page: VecDeque<Box<RawValue>>,
 }
 
 impl Follow {
-    pub(crate) fn new(client: Client, after: &str, filter: EventFilter, wait_secs: u64) -> Self {
-        Self { client, filter, after: after.to_owned(), wait_secs, page: VecDeque::new() }
+    pub(crate) fn events(client: Client, after: &str, filter: &EventFilter, wait_secs: u64) -> Self {
+        Self::new(client, "/v1/events", filter.pairs(), after, wait_secs)
+    }
+
+    pub(crate) fn new(client: Client, path: &str, pairs: Vec<(String, String)>, after: &str, wait_secs: u64) -> Self {
+        Self { client, path: path.to_owned(), pairs, after: after.to_owned(), wait_secs, page: VecDeque::new() }
     }
 
     /// The next event, as soon as there is one.
@@ -94,6 +112,12 @@ impl Follow {
         if self.page.is_empty() { self.poll(0).await } else { Ok(()) }
     }
 
+    /// Whether all of what was read has come from [`Follow::next`].
+    #[must_use]
+    pub fn is_between_pages(&self) -> bool {
+        self.page.is_empty()
+    }
+
     /// After the last page that was read: where another reader would go on. Events of that page may still be to come
     /// from [`Follow::next`].
     #[must_use]
@@ -102,7 +126,10 @@ impl Follow {
     }
 
     async fn poll(&mut self, wait_secs: u64) -> Result<(), ClientError> {
-        let path = format!("/v1/events{}", self.filter.query(Some(&self.after), Some(wait_secs)));
+        let wait = wait_secs.to_string();
+        let asked = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let query = path::query([("after", self.after.as_str())].into_iter().chain(asked).chain([("wait", wait.as_str())]));
+        let path = format!("{}{query}", self.path);
         let deadline = Duration::from_secs(wait_secs) + GRACE;
         let answer = self.client.request_within(deadline, Method::GET, &path, HeaderMap::new(), bytes::Bytes::new()).await?.ok()?;
         let page: Page = serde_json::from_slice(&answer.body).map_err(|it| self.bad_page(&it))?;

@@ -49,7 +49,8 @@ impl PositionKey {
     /// # Errors
     /// `Unreadable` or, for a page cursor, `Mismatch`.
     pub fn read_position(&self, text: &str, scope: &str) -> Result<Position, TokenError> {
-        let content = self.open(Kind::Position, scope, text)?;
+        // The id of a stream that a ticket opened is a position too.
+        let content = self.open(Kind::Position, scope, crate::tickets::position_of(text))?;
         let (epoch, rest) = content.split_first_chunk::<4>().ok_or(TokenError::Unreadable)?;
         let (place, rest) = rest.split_first_chunk::<8>().ok_or(TokenError::Unreadable)?;
         let filter = if rest.is_empty() { None } else { Some(rest.try_into().map_err(|_| TokenError::Unreadable)?) };

@@ -67,6 +67,8 @@ pub(crate) enum Kind {
     Position = 1,
     Page = 2,
     Ack = 5,
+    Ticket = 3,
+    TicketTag = 4,
 }
 
 impl PositionKey {

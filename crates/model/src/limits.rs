@@ -30,7 +30,7 @@ pub const PAGE_ITEMS_DEFAULT: usize = 100;
 pub const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// `wait`, in seconds.
 pub const WAIT_SECS_MAX: u64 = 60;
-/// Requests that wait, for one key and in all.
+/// Requests that wait and event streams that are open, for one key and in all.
 pub const WAITERS_MAX: usize = 20_000;
 /// Bytes of resources that are kept in memory for those who ask again and again.
 pub const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -58,6 +58,26 @@ pub const STAYS_MAX: usize = 200;
 pub const STAYS_KNOWN_MIN: usize = 20;
 /// Statuses, of all types together, whose stays are remembered.
 pub const STAYS_STATUSES_MAX: usize = 4_096;
+/// Silence of a stream after which a comment is sent, in seconds.
+pub const STREAM_COMMENT_SECS: u64 = 15;
+/// Time without an event after which a stream says where it stands, in seconds.
+pub const STREAM_SYNC_SECS: u64 = 30;
+/// How long a stream's reader may take for what it was given, in seconds.
+pub const STREAM_TAKEN_SECS_MAX: u64 = 60;
+/// Bytes of events that a stream reads at once; the first change set is read whole whatever its size.
+pub const STREAM_CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// How long after it was made a stream ticket may be used for the first time, in seconds.
+pub const TICKET_FIRST_USE_SECS: u64 = 60;
+/// How long after it was made a stream ticket lets its stream reconnect, in seconds.
+pub const TICKET_SECS: u64 = 3_600;
+/// Bytes of answers that are made and not yet written, all connections together.
+pub const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// An answer up to so many bytes counts for nothing: its connection costs more.
+pub const ANSWER_BYTES_FREE: usize = 4 * 1024;
+/// Pages of the log that are put together at once.
+pub const PAGES_AT_ONCE: usize = 16;
+/// Origins in `cors.origins`.
+pub const CORS_ORIGINS_MAX: usize = 100;
 
 /// An event type, in bytes.
 pub const EVENT_TYPE_BYTES_MAX: usize = 128;

@@ -14,6 +14,8 @@ pub mod routes;
 
 pub use crate::http::{
     accept::Listener,
+    body::AnswerBody,
+    cors::Cors,
     server::{Door, Limits, Server},
 };
 
@@ -23,6 +25,6 @@ use ringback_service::Service;
 /// what is in flight finish for at most `limits.drain`.
 ///
 /// The service is not closed: see `Service::drain`.
-pub async fn serve(listeners: Vec<Listener>, service: Service, limits: Limits, shutdown: impl Future<Output = ()>) {
-    Server::new(service, limits).run(listeners, shutdown).await;
+pub async fn serve(listeners: Vec<Listener>, service: Service, limits: Limits, cors: Cors, shutdown: impl Future<Output = ()>) {
+    Server::with_cors(service, limits, cors).run(listeners, shutdown).await;
 }

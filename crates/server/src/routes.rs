@@ -127,6 +127,15 @@ pub enum Op {
     AdviceGet,
     LogRelease,
     Batch,
+    StreamTicketCreate,
+}
+
+impl Op {
+    /// Whether it also answers with an event stream, when `Accept` asks for one.
+    #[must_use]
+    pub const fn streams(self) -> bool {
+        matches!(self, Self::EventFeed | Self::ResourceEvents | Self::ResourceList)
+    }
 }
 
 /// One route.
@@ -174,19 +183,19 @@ pub const ROUTES: &[Route] = &[
     probe("/livez", Op::Livez),
     probe("/readyz", Op::Readyz),
 
-    route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "fields", "filter", "limit", "min_position", "sort", "wait"]), List, Op::ResourceList),
+    route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "fields", "filter", "limit", "min_position", "sort", "ticket", "wait", "watch"]), List, Op::ResourceList),
     route(Post,   "{path}",                          ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourceCreate),
     route(Get,    "{path}/{id}",                     ResourcesRead,      TenantOrAll, Params::Only(&["min_position", "wait"]), Object, Op::ResourceGet),
     route(Put,    "{path}/{id}",                     ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourcePut),
     route(Patch,  "{path}/{id}",                     ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourcePatch),
     route(Delete, "{path}/{id}",                     ResourcesWrite,     Tenant,      Params::Only(&["dry_run", "source_version"]), Nothing, Op::ResourceDelete),
     route(Get,    "{path}/{id}/status",              ResourcesRead,      TenantOrAll, Params::Only(&["min_position", "wait", "until"]), Object, Op::ResourceStatus),
-    route(Get,    "{path}/{id}/events",              EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "min_position", "types", "wait"]), Feed, Op::ResourceEvents),
+    route(Get,    "{path}/{id}/events",              EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "min_position", "ticket", "types", "wait"]), Feed, Op::ResourceEvents),
     route(Get,    "{path}/{id}/versions",            ResourcesRead,      TenantOrAll, Params::Only(&["after", "limit", "min_position"]), List,    Op::ResourceVersions),
     route(Get,    "{path}/{id}/versions/{n}",        ResourcesRead,      TenantOrAll, NONE, Object,  Op::ResourceVersion),
     route(Post,   "{path}/{id}/{transition}",        ResourcesAct,       Tenant,      DRY,  Object,  Op::ResourceTransition),
 
-    route(Get,    "/v1/events",                      EventsRead,         TenantOrAll, Params::Only(&["after", "limit", "min_position", "subject", "types", "wait"]), Feed, Op::EventFeed),
+    route(Get,    "/v1/events",                      EventsRead,         TenantOrAll, Params::Only(&["after", "filter", "limit", "min_position", "subject", "subscription", "ticket", "types", "wait"]), Feed, Op::EventFeed),
     route(Post,   "/v1/events",                      EventsPublish,      Tenant,      DRY,  Object,  Op::EventPublish),
     route(Get,    "/v1/events/{id}",                 EventsRead,         TenantOrAll, Params::Only(&["min_position"]), Object,  Op::EventGet),
 
@@ -227,6 +236,7 @@ pub const ROUTES: &[Route] = &[
 
     route(Get,    "/v1/advice",                      EventsRead,         TenantOrAll, Params::Only(&["window"]), Object, Op::AdviceGet),
     route(Post,   "/v1/batch",                       ResourcesWrite,     Tenant,      DRY,  Object,  Op::Batch),
+    route(Post,   "/v1/stream-tickets",               EventsRead,         TenantOrAll, NONE, Object,  Op::StreamTicketCreate),
 
     route(Get,    "/v1/log",                         EventsRead,         TenantOrAll, NONE, Object,  Op::LogGet),
     route(Post,   "/v1/log/release",                 DeliveriesRetry,    Server,      NONE, Object,  Op::LogRelease),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ringback_engine::{
     lifecycle::{Refusal, Violation},
     list::ListProblem,
+    tickets::TicketProblem,
     type_check::TypeProblem,
 };
 use ringback_filter::FilterError;
@@ -28,6 +29,8 @@ pub enum WhyNot {
     Unknown,
     /// It was one until a while ago.
     Expired,
+    /// No key but a stream ticket was sent, and it opens nothing.
+    Ticket(TicketProblem),
 }
 
 /// What a caller lacks.
@@ -182,6 +185,8 @@ pub enum Error {
         /// Whether that is one key's share, and not all.
         of_key: bool,
     },
+    /// A stream's reader took too long.
+    TooSlow,
     Overloaded,
     Draining,
     OutcomeUnknown,

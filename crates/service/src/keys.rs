@@ -227,6 +227,8 @@ impl Service {
                 .await?;
             service.registry_mut().keys.remove(&id);
             service.drop_bucket(id);
+            // Its streams end now, not when they next have something to say.
+            service.inner.keys_gone.send_replace(());
             Ok(outcome)
         })
         .await

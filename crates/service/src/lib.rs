@@ -14,6 +14,7 @@ mod deliveries;
 mod dispatcher;
 mod error;
 mod events;
+mod feed;
 mod idempotency;
 mod images;
 mod keyring;
@@ -30,10 +31,12 @@ mod rate;
 mod registry;
 mod resources;
 mod status;
+mod streams;
 mod subscriptions;
 mod tail;
 mod tasks;
 mod tenants;
+mod tickets;
 mod types;
 pub mod verify;
 mod waker;
@@ -44,7 +47,8 @@ pub use caller::{Caller, Ctx};
 pub use catalogue::EventTypeView;
 pub use deliveries::{DeliveryQuery, DeliveryView};
 pub use error::{Error, Needs, WhyNot};
-pub use events::{FeedPage, FeedQuery, NewEvent, Published, PublishedEvent};
+pub use events::{NewEvent, Published, PublishedEvent};
+pub use feed::{FeedPage, FeedQuery, PageTurn, WatchPage, WatchQuery};
 pub use idempotency::{Begin, Outcome, Permit, Preview, Write};
 pub use keyring::Keyring;
 pub use keys::{KeyWritten, NewKey};
@@ -58,18 +62,23 @@ pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
 pub use ringback_engine::{advice::Figures, rate::Standing};
 pub use ringback_engine::{
     catalogue::{CompiledEvent, Entry},
-    idempotency as idempotency_key, json, lifecycle, list, position, type_check,
+    idempotency as idempotency_key, json, lifecycle, list, position,
+    tickets::TicketProblem,
+    type_check,
     types::CompiledType,
+    watch,
 };
 pub use ringback_filter::FilterError;
 pub use status::{StatusQuery, StatusView};
+pub use streams::{Sent, Stream};
 pub use subscriptions::{Health, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten};
 pub use tenants::TenantWritten;
+pub use tickets::{Redeemed, TicketMade};
 pub use types::{Declared, FileType, ServedType, TypeWritten, Types};
 
 use registry::Registry;
 use ringback_engine::{advice::Watcher, rate::Bucket, stays::Stays, tokens::DeliveryCipher};
-use ringback_model::{KeyId, RequestId, TenantId, Timestamp, event::Scope, position::Epoch, tenant::Tenant};
+use ringback_model::{KeyId, RequestId, TenantId, Timestamp, event::Scope, limits, position::Epoch, tenant::Tenant};
 use ringback_ports::{
     Clock, Entropy, Seal, Sender, Store,
     seal::Binding,
@@ -166,6 +175,10 @@ pub(crate) struct Inner {
     pub(crate) stays: Mutex<Stays>,
     pub(crate) buckets: Mutex<BTreeMap<KeyId, Bucket>>,
     pub(crate) watcher: Arc<Mutex<Watcher>>,
+    /// Turns to put a page of the log together.
+    pub(crate) pages: Arc<tokio::sync::Semaphore>,
+    /// Hints at all streams that a key is gone.
+    pub(crate) keys_gone: tokio::sync::watch::Sender<()>,
     pub(crate) dispatcher: dispatcher::Handle,
     pub(crate) timer_hint: Arc<tokio::sync::Notify>,
     pub(crate) draining: AtomicBool,
@@ -278,6 +291,8 @@ impl Service {
                 stays: Mutex::default(),
                 buckets: Mutex::default(),
                 watcher,
+                pages: Arc::new(tokio::sync::Semaphore::new(limits::PAGES_AT_ONCE)),
+                keys_gone: tokio::sync::watch::Sender::new(()),
                 dispatcher,
                 timer_hint,
                 draining: AtomicBool::new(false),

@@ -37,7 +37,12 @@ impl From<TokenError> for Error {
 impl Service {
     /// The signed token of a place.
     pub(crate) fn position(&self, scope: &Scope, place: Place) -> String {
-        self.inner.secrets.position.position(scope.as_str(), Position::plain(self.inner.epoch, place))
+        self.position_under(scope, place, None)
+    }
+
+    /// The signed token of a place to which a filter was applied.
+    pub(crate) fn position_under(&self, scope: &Scope, place: Place, filter: Option<Binding>) -> String {
+        self.inner.secrets.position.position(scope.as_str(), Position { epoch: self.inner.epoch, place, filter })
     }
 
     /// The signed token of a place that was reached under a filter, if there is one.
@@ -106,7 +111,19 @@ impl Service {
     ///
     /// A place below the floor is `LogTruncated`, never a silent skip (G4).
     pub(crate) async fn place_of(&self, scope: &Scope, authority: Authority, after: &str, parameter: &'static str) -> Result<Place, Error> {
-        let after = self.inner.secrets.position.read_after(after, scope.as_str(), self.inner.epoch, None).map_err(|it| match it {
+        self.place_under(scope, authority, after, parameter, None).await
+    }
+
+    /// As `place_of`, on a route with a filter: positions of the same filter are taken too.
+    pub(crate) async fn place_under(
+        &self,
+        scope: &Scope,
+        authority: Authority,
+        after: &str,
+        parameter: &'static str,
+        filter: Option<Binding>,
+    ) -> Result<Place, Error> {
+        let after = self.inner.secrets.position.read_after(after, scope.as_str(), self.inner.epoch, filter).map_err(|it| match it {
             TokenError::Unreadable => Error::Parameter {
                 parameter,
                 detail: format!(

@@ -104,6 +104,13 @@ impl Tail {
     }
 }
 
+impl Tail {
+    /// Whether all events of `scope` after `after` are in the tail.
+    pub(crate) fn covers(&self, scope: &Scope, after: Place) -> bool {
+        matches!(self.after(scope, after, Slice { events_max: 1, bytes_max: 1 }), Tailed::Events(_))
+    }
+}
+
 /// Reads the log: from memory where the tail reaches, else from the store.
 pub(crate) async fn read(store: &dyn Store, tail: &Tail, scope: &Scope, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
     match tail.after(scope, after, slice) {

@@ -174,6 +174,43 @@ pub fn no_key() -> Problem {
     Problem::new(ErrorCode::Unauthenticated, "No key was sent. Use `Authorization: Bearer rbk_…` or `curl -u rbk_…:`.")
 }
 
+/// `ticket` is nothing that this server made.
+#[must_use]
+pub fn ticket_unreadable() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        "`ticket` is no ticket of this server. Make one with `POST /v1/stream-tickets`, and use its `url` as it is.",
+    )
+}
+
+/// The ticket was not used in time, its hour is over, or its key is gone.
+#[must_use]
+pub fn ticket_late() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        format!(
+            "This ticket is over: it has to be used within {} s, and then lets its stream reconnect for {} minutes while its key lives. Make a new one.",
+            limits::TICKET_FIRST_USE_SECS,
+            limits::TICKET_SECS / 60
+        ),
+    )
+}
+
+/// The ticket opens another stream.
+#[must_use]
+pub fn ticket_elsewhere() -> Problem {
+    Problem::new(
+        ErrorCode::Unauthenticated,
+        "This ticket was made for another stream: path and query have to be those of its `url`. Make one for this.",
+    )
+}
+
+/// A ticket was sent where no stream was asked for.
+#[must_use]
+pub fn ticket_needs_stream() -> Problem {
+    Problem::new(ErrorCode::Unauthenticated, "A ticket opens an event stream and nothing else: send `Accept: text/event-stream`, or a key.")
+}
+
 /// Something was sent that does not look like a key.
 #[must_use]
 pub fn not_a_key() -> Problem {
@@ -301,6 +338,17 @@ pub fn method_not_allowed(method: &str, allowed: &[&str]) -> Problem {
 #[must_use]
 pub fn not_acceptable(offered: &[&str]) -> Problem {
     Problem::new(ErrorCode::NotAcceptable, format!("`Accept` leaves nothing that this route writes. It writes: {}.", listed(offered)))
+}
+
+/// An event stream's reader takes too long for what it is sent.
+#[must_use]
+pub fn stream_too_slow(secs: u64) -> Problem {
+    Problem::new(
+        ErrorCode::RequestTimeout,
+        format!(
+            "What was sent was not read within {secs} s. Connect again with the last id that you saw, and read faster or ask for less."
+        ),
+    )
 }
 
 /// The body did not arrive in time.
@@ -664,7 +712,7 @@ pub fn too_many_waiters(max: usize, of_key: bool) -> Problem {
     Problem::new(
         ErrorCode::TooManyWaiters,
         format!(
-            "{max} requests {}are waiting already. Ask again in a moment, or without `wait`; a subscription waits for nothing.",
+            "{max} requests {}are waiting or streaming already. Ask again in a moment, or without `wait`; a subscription waits for nothing.",
             if of_key { "of this key " } else { "" }
         ),
     )
@@ -685,6 +733,26 @@ pub fn internal() -> Problem {
 pub fn overloaded() -> Problem {
     Problem::new(ErrorCode::Overloaded, "The server has more to write than it can; nothing was stored. Send it again in a moment.")
         .retry_after(1)
+}
+
+/// Answers that nobody reads take all the memory that answers may take.
+#[must_use]
+pub fn answers_unread() -> Problem {
+    Problem::new(
+        ErrorCode::Overloaded,
+        "Too much is on its way to clients that read slowly. Ask again in a moment, or for less at once (`limit`).",
+    )
+    .retry_after(2)
+}
+
+/// The server is going away, and with it an event stream.
+#[must_use]
+pub fn stream_draining() -> Problem {
+    Problem::new(
+        ErrorCode::Draining,
+        "The server is shutting down. Connect again in a few seconds, with the last id that you saw; nothing is lost.",
+    )
+    .retry_after(2)
 }
 
 /// The server is going away.

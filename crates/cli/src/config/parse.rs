@@ -7,7 +7,7 @@ use super::{AllowRule, AllowTarget};
 use crate::{config::suggest::nearest, duration};
 use figment::value::{Dict, Num, Value};
 use ipnet::IpNet;
-use ringback_model::key::Authority;
+use ringback_model::{key::Authority, limits};
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -141,6 +141,28 @@ pub(crate) fn ports(value: &Value) -> Result<Vec<u16>, String> {
     list(value)?
         .iter()
         .map(|it| it.parse().ok().filter(|it| *it > 0).ok_or_else(|| format!("`{it}` is not a port from 1 to 65535")))
+        .collect()
+}
+
+/// Origins of web pages, as a browser sends them: scheme, host and port, nothing behind; or `*`.
+pub(crate) fn origins(value: &Value) -> Result<Vec<String>, String> {
+    let all = list(value)?;
+    if all.len() > limits::CORS_ORIGINS_MAX {
+        return Err(format!("it has {} origins; at most {} are possible", all.len(), limits::CORS_ORIGINS_MAX));
+    }
+    all.into_iter()
+        .map(|it| {
+            if it == "*" {
+                return Ok(it);
+            }
+            let origin =
+                Url::parse(&it).ok().filter(|url| matches!(url.scheme(), "http" | "https")).map(|url| url.origin().ascii_serialization());
+            match origin {
+                Some(origin) if origin == it => Ok(it),
+                Some(origin) => Err(format!("`{it}` is not an origin as browsers send it; write {origin}")),
+                None => Err(format!("`{it}` is not an origin; write for instance https://app.example.com, or * for every page")),
+            }
+        })
         .collect()
 }
 

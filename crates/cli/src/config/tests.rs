@@ -50,7 +50,9 @@ fn without_anything_said_the_defaults_hold() {
         delivery.slots = 4096 (default)
         delivery.user_agent = "Ringback" (default)
         limits.waiters = 20000 (default)
-        limits.waiters_per_key = 20000 (default)"#]]
+        limits.waiters_per_key = 20000 (default)
+        limits.answers_mib = 128 (default)
+        cors.origins = [] (default)"#]]
     .assert_eq(&shown.join("\n"));
     let names: Vec<_> = it.shown.iter().map(|it| it.key).collect();
     assert_eq!(names, SETTINGS.iter().map(|(it, _)| *it).collect::<Vec<_>>(), "one list of settings, one order");

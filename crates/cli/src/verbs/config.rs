@@ -126,6 +126,8 @@ mod tests {
             delivery.user_agent     Ringback             default                   what stands before the version in the user-agent of a push
             limits.waiters          20000                default                   requests that may wait at the same time
             limits.waiters_per_key  20000                default                   requests of one key that may wait at the same time
+            limits.answers_mib      128                  default                   memory for answers that are made and not yet written, in MiB
+            cors.origins            []                   default                   web pages that may ask from a browser: their origins, or *
         "#]].assert_eq(&show(&config::load(&flags, &env, dir.path()), false));
         let json: Value = serde_json::from_str(&show(&config::load(&flags, &env, dir.path()), true)).expect("JSON");
         assert_eq!(json["settings"]["egress.ports"], json!({"value": [8444], "from": "file ringback.toml"}));

@@ -1,5 +1,6 @@
-//! `ringback events`: publish, and read the feed by pages.
+//! `ringback events`: publish, and read the feed by pages or as it happens.
 
+use super::tail;
 use crate::{
     cli::Body,
     exit::Outcome,
@@ -21,6 +22,7 @@ pub(crate) const COLUMNS: &[Column<'_>] =
 Examples:
   ringback events publish invoice.sent -d '{\"number\":7}' --event-key invoice-7
   ringback events list --types 'payment.*' --after start
+  ringback events tail --types 'payment.*' --follow
   ringback events get evt_01J…")]
 pub(crate) enum EventsVerb {
     /// Publish an event
@@ -34,7 +36,8 @@ Examples:
 Examples:
   ringback events list --types 'payment.*,invoice.sent'
   ringback events list --subject /payment/123
-  ringback events list --after 2026-11-23T18:00:00Z --limit 10")]
+  ringback events list --filter 'data.amount >= 1000'
+  ringback events list --after 2026-11-23T18:00:00Z --follow")]
     List {
         /// Which events.
         #[command(flatten)]
@@ -48,6 +51,26 @@ Examples:
         /// Wait for events up to this many seconds when there are none (0 to 60)
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=60))]
         wait: Option<u64>,
+        /// Go on with what happens then, one event a line, through restarts of the server
+        #[arg(long, conflicts_with_all = ["wait", "limit"])]
+        follow: bool,
+    },
+    /// Show what happens from now on; with --follow until it is stopped
+    #[command(before_help = "\
+Examples:
+  ringback events tail --follow
+  ringback events tail --subject /payment/123
+  ringback events tail --after start --follow --json | jq .data")]
+    Tail {
+        /// Which events.
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Where to begin: start, now, a cursor, an event's id or a time
+        #[arg(long, value_name = "PLACE", default_value = "now")]
+        after: String,
+        /// Go on until it is stopped, through restarts of the server; else the first events that come end it
+        #[arg(long)]
+        follow: bool,
     },
     /// Show one event, exactly as it is pushed with `payload: full`
     #[command(before_help = "Examples:\n  ringback events get evt_01J… --json")]
@@ -66,12 +89,15 @@ pub(crate) struct Wanted {
     /// Only events about this subject: /payment/123
     #[arg(long, value_name = "SUBJECT")]
     subject: Option<String>,
+    /// Only events that meet this: data.amount >= 1000
+    #[arg(long, value_name = "EXPRESSION")]
+    filter: Option<String>,
 }
 
 impl Wanted {
     /// As the client asks for them.
     pub(crate) fn filter(self, limit: Option<u32>) -> EventFilter {
-        EventFilter { types: self.types, subject: self.subject, limit }
+        EventFilter { types: self.types, subject: self.subject, filter: self.filter, limit }
     }
 }
 
@@ -146,7 +172,21 @@ pub(crate) async fn run(session: &Session, verb: EventsVerb) -> Outcome {
                 session.record(&answer)
             }
         }
-        EventsVerb::List { wanted, after, limit, wait } => {
+        EventsVerb::List { wanted, after, follow: true, .. } => {
+            let filter = wanted.filter(None);
+            tail::follow(
+                session,
+                session.client.follow_events(after.as_deref().unwrap_or("start"), filter, tail::WAIT_SECS),
+                tail::event_line,
+                true,
+            )
+            .await
+        }
+        EventsVerb::Tail { wanted, after, follow } => {
+            let filter = wanted.filter(None);
+            tail::follow(session, session.client.follow_events(&after, filter, tail::WAIT_SECS), tail::event_line, follow).await
+        }
+        EventsVerb::List { wanted, after, limit, wait, follow: false } => {
             let query = wanted.filter(limit).query(after.as_deref(), wait);
             session.list(&session.get(&format!("/v1/events{query}")).await?, COLUMNS)
         }

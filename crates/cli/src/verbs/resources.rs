@@ -1,9 +1,10 @@
 //! `ringback resources`: the pull side by hand.
 
+use super::tail;
 use crate::{
     cli::{Body, Page},
     exit::{Exit, Failure, Outcome},
-    output::Column,
+    output::{Column, inline, put},
     session::{Session, page_query, read_body},
 };
 use clap::{Args, Subcommand};
@@ -26,7 +27,8 @@ Examples:
   ringback resources status payment 123 --until done --wait 30
   ringback resources do payment 123 complete
   ringback resources do payment 123 refund -d '{\"amount\":500}'
-  ringback resources list payment --filter status=completed --filter 'amount[gte]=1000'")]
+  ringback resources list payment --filter status=completed --filter 'amount[gte]=1000'
+  ringback resources watch payment --filter status=completed")]
 pub(crate) enum ResourcesVerb {
     /// Make a resource
     #[command(before_help = "\
@@ -126,6 +128,22 @@ Examples:
         #[command(flatten)]
         page: Page,
     },
+    /// Show what is in a list and what becomes of it, one change a line, until it is stopped
+    #[command(before_help = "\
+Examples:
+  ringback resources watch payment
+  ringback resources watch payment --filter status=completed
+  ringback resources watch payment --after now --json")]
+    Watch {
+        /// The type's name, or its path
+        r#type: String,
+        /// Only those of which this holds, repeatable: as of `list`
+        #[arg(long = "filter", value_name = "FIELD[OP]=VALUE")]
+        filters: Vec<String>,
+        /// Begin at this place instead of with what is there: start, now, a cursor, an event's id or a time
+        #[arg(long, value_name = "PLACE")]
+        after: Option<String>,
+    },
     /// Show one version of a resource
     #[command(before_help = "Examples:\n  ringback resources version payment 123 1")]
     Version {
@@ -203,6 +221,7 @@ pub(crate) async fn run(session: &Session, verb: ResourcesVerb) -> Outcome {
             let path = which.path(session).await?;
             session.list(&session.get(&format!("{path}/events{}", page_query(&page, &[]))).await?, EVENT_COLUMNS)
         }
+        ResourcesVerb::Watch { r#type, filters, after } => watch(session, &r#type, &filters, after.as_deref()).await,
         ResourcesVerb::Version { which, n } => {
             let path = which.path(session).await?;
             session.record(&session.get(&format!("{path}/versions/{n}")).await?)
@@ -214,6 +233,44 @@ impl Which {
     async fn path(&self, session: &Session) -> Result<String, Failure> {
         Ok(format!("{}/{}", path_of(session, &self.r#type).await?, segment(&self.id)))
     }
+}
+
+/// What is there, then what becomes of it. The place is fixed before the list is read: what happens in between
+/// is shown again rather than missed.
+async fn watch(session: &Session, name: &str, filters: &[String], after: Option<&str>) -> Outcome {
+    let conditions = filters.iter().map(|it| split_filter(it)).collect::<Result<Vec<_>, _>>()?;
+    let path = path_of(session, name).await?;
+    let given: Vec<(&str, &str)> = conditions.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
+    let mut follow = session.client.follow_watch(&path, &given, after.unwrap_or("now"), tail::WAIT_SECS);
+    follow.start().await?;
+    let mut page = Page { limit: Some(1_000), after: None };
+    while after.is_none() {
+        let answer = session.get(&format!("{path}{}", page_query(&page, &conditions))).await?.json()?;
+        for row in answer.get("data").and_then(Value::as_array).into_iter().flatten() {
+            let item = serde_json::json!({ "change": "snapshot", "resource": row }).to_string();
+            if session.json { put(&item)? } else { put(&change_line(&item))? }
+        }
+        page.after = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+        if page.after.is_none() {
+            break;
+        }
+    }
+    tail::follow(session, follow, change_line, true).await
+}
+
+/// A change on one line: what it means, which resource, its status and version, and the event.
+fn change_line(item: &str) -> String {
+    let item: Value = serde_json::from_str(item).unwrap_or(Value::Null);
+    let text = |pointer: &str| item.pointer(pointer).filter(|it| !it.is_null()).map(inline).unwrap_or_default();
+    let line = format!(
+        "{:<8}  {:<28}  {:<18}  {:>4}  {}",
+        text("/change"),
+        text("/resource/id"),
+        text("/resource/status"),
+        text("/resource/version"),
+        text("/event")
+    );
+    line.trim_end().to_owned()
 }
 
 /// The path at which resources of a type are: what was given when it is a path, else what the server says of the type.
@@ -315,6 +372,15 @@ mod tests {
     fn filters_are_parameters() {
         assert_eq!(split_filter("amount[gte]=1=0").ok(), Some(("amount[gte]", Some("1=0"))));
         assert_eq!(split_filter("amount>5").map_err(|it| it.exit.code()), Err(2));
+    }
+
+    #[test]
+    fn a_change_is_one_line() {
+        let item = r#"{"change":"enter","event":"evt_1","resource":{"id":"a\nb","status":"completed","version":3}}"#;
+        let line = change_line(item);
+        assert!(line.starts_with("enter     a") && line.ends_with("completed              3  evt_1"), "{line}");
+        assert_eq!(line.lines().count(), 1);
+        assert_eq!(change_line(r#"{"change":"snapshot","resource":{"id":"1"}}"#), "snapshot  1");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `ringback tail`: events as they happen, one a line, through restarts of the server.
+//! `ringback tail`: events as they happen, one a line, through restarts of the server;
+//! and the loop that all verbs share that follow something.
 
 use super::events::Wanted;
 use crate::{
@@ -13,7 +14,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How long one request waits for events, in seconds.
-const WAIT_SECS: u64 = 25;
+pub(crate) const WAIT_SECS: u64 = 25;
 /// Pause before the first new try, and the longest one.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -36,9 +37,14 @@ pub(crate) struct TailArgs {
     after: String,
 }
 
-/// Follows until it is stopped, standard output is closed, or the server refuses for good.
+/// Follows events.
 pub(crate) async fn run(session: &Session, args: TailArgs) -> Outcome {
-    let mut follow = session.client.follow_events(&args.after, args.wanted.filter(None), WAIT_SECS);
+    follow(session, session.client.follow_events(&args.after, args.wanted.filter(None), WAIT_SECS), event_line, true).await
+}
+
+/// Prints what comes, one a line, until it is stopped, standard output is closed, or the server refuses for
+/// good; unless `on`, only what comes first.
+pub(crate) async fn follow(session: &Session, mut follow: Follow, line: fn(&str) -> String, on: bool) -> Outcome {
     // A server that never answered is a mistake to report; one that goes away later is waited for.
     follow.start().await?;
     let mut away = false;
@@ -50,7 +56,14 @@ pub(crate) async fn run(session: &Session, args: TailArgs) -> Outcome {
                     say("The server is back; nothing was missed.");
                 }
                 (away, pause) = (false, PAUSE.0);
-                if session.json { put(event.get())? } else { put(&line(event.get()))? }
+                if session.json {
+                    put(event.get())?
+                } else {
+                    put(&line(event.get()))?
+                }
+                if !on && follow.is_between_pages() {
+                    return Ok(());
+                }
             }
             Err(error) if error.is_passing() => {
                 if !away && !is_quiet(&error) {
@@ -82,7 +95,7 @@ pub(super) async fn rest(pause: Duration) {
 }
 
 /// An event on one line: when, where in the log, what, about what, its id, and the status of a resource.
-fn line(event: &str) -> String {
+pub(crate) fn event_line(event: &str) -> String {
     let event: Value = serde_json::from_str(event).unwrap_or(Value::Null);
     let text = |name: &str| event.get(name).filter(|it| !it.is_null()).map(inline).unwrap_or_default();
     let mut out = format!("{}  {:>6}  {:<24}  {:<24}  {}", text("timestamp"), text("sequence"), text("type"), text("subject"), text("id"));
@@ -100,10 +113,10 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line() {
-        expect!["2026-11-23T18:24:44.123456Z      42  payment.completed         /payment/123              evt_1  processing → completed"].assert_eq(&line(
+        expect!["2026-11-23T18:24:44.123456Z      42  payment.completed         /payment/123              evt_1  processing → completed"].assert_eq(&event_line(
             r#"{"id":"evt_1","type":"payment.completed","timestamp":"2026-11-23T18:24:44.123456Z","sequence":42,"subject":"/payment/123",
                 "data":{"status":"completed"},"previous":{"status":"processing"}}"#,
         ));
-        assert_eq!(line(r#"{"id":"a\nb"}"#).lines().count(), 1);
+        assert_eq!(event_line(r#"{"id":"a\nb"}"#).lines().count(), 1);
     }
 }

@@ -134,8 +134,7 @@ where
         async move {
             let busy = phase.busy();
             let response = server.handle(request, door).await;
-            drop(busy);
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|it| it.keep_busy(busy)))
         }
     });
     let mut builder = http1::Builder::new();

@@ -4,6 +4,7 @@
 //! answers the first time, so the two cannot differ.
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use ringback_model::EventId;
 use ringback_service::Standing;
@@ -34,6 +35,18 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
+}
+
+/// An answer, or the beginning of one whose body comes bit by bit.
+pub(crate) struct Reply {
+    pub(crate) answer: Answer,
+    pub(crate) stream: Option<BoxStream<'static, Bytes>>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self { answer, stream: None }
+    }
 }
 
 impl Answer {

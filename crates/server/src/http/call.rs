@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// Whether it is only to be tried: then nothing is stored.
     pub(crate) dry: bool,
+    /// What the ids of a stream end with, if a ticket opened it.
+    pub(crate) tag: String,
     /// Held while a request with an Idempotency-Key runs.
     pub(crate) permit: Option<Permit>,
 }

@@ -5,13 +5,14 @@
 //! its first byte; a connection that only waits for its next request may wait
 //! longer. While a request is being answered there is no deadline here. A client
 //! that stops reading its answer, though, would hold all of it in memory, so
-//! writing must make progress within the time that doing nothing may take.
+//! writing must make progress within the time that doing nothing may take. A
+//! stream is busy for as long as it is open: silence on it is no end.
 
 use core::{
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicU8, Ordering},
-    task::{Context, Poll},
+    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use std::{io, sync::Arc};
@@ -26,22 +27,33 @@ const IDLE: u8 = 2;
 
 /// What a connection is doing. A new one is expected to send a head.
 #[derive(Debug, Default)]
-pub(super) struct Phase(AtomicU8);
+pub(super) struct Phase {
+    /// `HEAD` or `IDLE`: what it does when it answers nothing.
+    between: AtomicU8,
+    /// Answers that are being made or written. The next one may be made before the last one is written.
+    answers: AtomicUsize,
+}
 
 /// A request is being answered until this is dropped.
-pub(super) struct Busy<'a>(&'a Phase);
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Phase>);
 
 impl Phase {
     /// Says that a request is being answered.
-    pub(super) fn busy(&self) -> Busy<'_> {
-        self.0.store(BUSY, Ordering::Relaxed);
-        Busy(self)
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.between.store(IDLE, Ordering::Relaxed);
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    fn now(&self) -> u8 {
+        if self.answers.load(Ordering::Relaxed) > 0 { BUSY } else { self.between.load(Ordering::Relaxed) }
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.store(IDLE, Ordering::Relaxed);
+        self.0.answers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -56,6 +68,8 @@ pub(super) struct Deadline<S> {
     /// The phase that `sleep` is set for; `BUSY` when it is set for none.
     armed: u8,
     sleep: Pin<Box<Sleep>>,
+    /// Who reads, while that has no deadline: asked again once the answer is written.
+    reader: Option<Waker>,
     /// Set while the other side takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -64,13 +78,18 @@ impl<S> Deadline<S> {
     pub(super) fn new(stream: S, phase: Arc<Phase>, head: Duration, idle: Duration) -> Self {
         #[expect(clippy::disallowed_methods, reason = "bounds a connection; nothing is owed when it passes")]
         let sleep = Box::pin(tokio::time::sleep(head));
-        Self { stream, phase, head, idle, armed: HEAD, sleep, stalled: None }
+        Self { stream, phase, head, idle, armed: HEAD, sleep, reader: None, stalled: None }
     }
 
     /// Passes on what became of a write, or fails when there was no progress for too long.
     fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
+            if self.phase.now() != BUSY
+                && let Some(reader) = self.reader.take()
+            {
+                reader.wake();
+            }
             return written;
         }
         let idle = self.idle;
@@ -96,17 +115,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Deadline<S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        let phase = this.phase.0.load(Ordering::Relaxed);
+        let phase = this.phase.now();
         if read.is_ready() {
             if phase == IDLE && buf.filled().len() > before {
                 // The first bytes of the next head.
-                this.phase.0.store(HEAD, Ordering::Relaxed);
+                this.phase.between.store(HEAD, Ordering::Relaxed);
                 this.arm(HEAD);
             }
             return read;
         }
         this.arm(phase);
-        if phase != BUSY && this.sleep.as_mut().poll(cx).is_ready() {
+        if phase == BUSY {
+            this.reader = Some(cx.waker().clone());
+        } else if this.sleep.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Pending
@@ -228,5 +249,35 @@ mod tests {
         assert!(waited.is_err() && begin.elapsed().as_secs() == 1000);
         drop(busy);
         assert_eq!(fails_after(&mut server).await, IDLE_SECS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_long_answer_the_connection_is_idle_again() {
+        let (mut client, mut server, phase) = stream();
+        let busy = phase.busy();
+        let begin = Instant::now();
+        // As a connection does: it reads, for the other side may go away, while it writes.
+        let reading = core::future::poll_fn(|cx| {
+            let mut byte = [0];
+            let read = Pin::new(&mut server).poll_read(cx, &mut ReadBuf::new(&mut byte));
+            assert!(read.is_pending() || begin.elapsed().as_secs() > 500, "while it is busy there is no deadline");
+            read
+        });
+        assert!(tokio::time::timeout(Duration::from_secs(400), reading).await.is_err());
+        drop(busy);
+        server.write_all(b"x").await.expect("it fits");
+        client.read_exact(&mut [0; 1]).await.expect("it is there");
+        assert_eq!(fails_after(&mut server).await, IDLE_SECS);
+    }
+
+    #[test]
+    fn an_answer_that_is_still_written_keeps_it_busy() {
+        let phase = Arc::new(Phase::default());
+        let first = phase.busy();
+        let second = phase.busy();
+        drop(first);
+        assert_eq!(phase.now(), BUSY, "the next one is being made");
+        drop(second);
+        assert_eq!(phase.now(), IDLE);
     }
 }

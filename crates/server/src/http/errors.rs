@@ -10,7 +10,9 @@ use super::{answer::Answer, failure::Failure};
 use crate::routes::Op;
 use http::{HeaderValue, StatusCode, header};
 use ringback_model::{TenantId, key::Authority, limits};
-use ringback_service::{Error, FilterError, Needs, ServedType, WhyNot, lifecycle::Refusal, lifecycle::Violation, list::ListProblem};
+use ringback_service::{
+    Error, FilterError, Needs, ServedType, TicketProblem, WhyNot, lifecycle::Refusal, lifecycle::Violation, list::ListProblem,
+};
 use ringback_wire::{
     ErrorCode, FieldProblem, Problem,
     sentences::{self, fields},
@@ -80,6 +82,19 @@ pub(crate) fn answer(failure: Failure, asked: &Asked, request_id: &str) -> Answe
     answer
 }
 
+/// Why a stream ends: a code, and its sentence.
+pub(crate) fn bye(error: Error, asked: &Asked) -> (&'static str, String) {
+    if let Error::Internal(why) = &error {
+        tracing::error!(why, "a stream failed by a fault of ours: {why}");
+    }
+    let problem = match error {
+        Error::Draining => sentences::stream_draining(),
+        Error::Overloaded => sentences::answers_unread(),
+        other => service_problem(other, asked),
+    };
+    (problem.code.as_str(), problem.detail)
+}
+
 pub(super) fn problem(failure: Failure, asked: &Asked) -> Problem {
     match failure {
         Failure::Service(error) => service_problem(error, asked),
@@ -91,6 +106,8 @@ pub(super) fn problem(failure: Failure, asked: &Asked) -> Problem {
         }
         Failure::OtherMethods { method, allow } => sentences::method_not_allowed(&method, &allowed(&allow)),
         Failure::NotAcceptable => sentences::not_acceptable(&["application/json"]),
+        Failure::AnswersUnread => sentences::answers_unread(),
+        Failure::TicketNeedsStream => sentences::ticket_needs_stream(),
         Failure::UriTooLong => sentences::uri_too_long(),
         Failure::HeadersTooLarge => sentences::headers_too_large(),
         Failure::BodyTooLarge => sentences::payload_too_large(limits::BODY_BYTES_MAX),
@@ -127,6 +144,9 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::Unauthenticated(WhyNot::Mistyped) => sentences::key_mistyped(),
         Error::Unauthenticated(WhyNot::Unknown) => sentences::key_unknown(),
         Error::Unauthenticated(WhyNot::Expired) => sentences::key_expired(),
+        Error::Unauthenticated(WhyNot::Ticket(TicketProblem::Unreadable)) => sentences::ticket_unreadable(),
+        Error::Unauthenticated(WhyNot::Ticket(TicketProblem::Late)) => sentences::ticket_late(),
+        Error::Unauthenticated(WhyNot::Ticket(TicketProblem::Elsewhere)) => sentences::ticket_elsewhere(),
         Error::Forbidden(Needs::Scope(scope)) => sentences::scope_missing(scope.as_str()),
         Error::Forbidden(Needs::KeyThatWasAnswered) => sentences::answered_for_another_key(),
         Error::Forbidden(Needs::Operator { what }) => sentences::operator_only(&what),
@@ -192,6 +212,7 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::IdempotencyKeyReused => sentences::idempotency_key_reused(),
         Error::RateLimited { per_s, retry_after_secs } => sentences::rate_limited(per_s, retry_after_secs),
         Error::TooManyWaiters { max, of_key } => sentences::too_many_waiters(max, of_key),
+        Error::TooSlow => sentences::stream_too_slow(limits::STREAM_TAKEN_SECS_MAX),
         Error::Overloaded => sentences::overloaded(),
         Error::Draining => sentences::draining(),
         Error::OutcomeUnknown => sentences::outcome_unknown(),

@@ -82,20 +82,54 @@ pub(crate) fn tenant(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     }
 }
 
-/// Refuses who wants an event stream and nothing else: this server has none.
-pub(crate) fn accepts(headers: &HeaderMap) -> Result<(), Failure> {
-    let mut stream = false;
+/// What a client wants to be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// JSON, or whatever there is.
+    Json,
+    /// An event stream, else JSON.
+    Stream,
+    /// An event stream and nothing else.
+    StreamOnly,
+}
+
+/// Reads `Accept`: of what is named, the first of those with the highest `q` (RFC 9110, section 12.5.1).
+pub(crate) fn wants(headers: &HeaderMap) -> Wants {
+    let (mut stream, mut other): (Option<u16>, Option<u16>) = (None, None);
+    let mut stream_first = false;
     for value in headers.get_all(header::ACCEPT) {
         for range in value.to_str().unwrap_or("*/*").split(',') {
-            let kind = range.split(';').next().unwrap_or_default().trim();
+            let mut parts = range.split(';');
+            let kind = parts.next().unwrap_or_default().trim();
+            let q = parts.find_map(|it| quality(it.trim())).unwrap_or(1_000);
             if kind.eq_ignore_ascii_case("text/event-stream") {
-                stream = true;
+                stream_first |= other.is_none();
+                stream = stream.max(Some(q));
             } else if !kind.is_empty() {
-                return Ok(());
+                other = other.max(Some(q));
             }
         }
     }
-    if stream { Err(Failure::NotAcceptable) } else { Ok(()) }
+    match (stream.filter(|it| *it > 0), other.filter(|it| *it > 0)) {
+        (None, _) => Wants::Json,
+        (Some(_), None) => Wants::StreamOnly,
+        (Some(stream), Some(other)) if stream > other || stream == other && stream_first => Wants::Stream,
+        (Some(_), Some(_)) => Wants::Json,
+    }
+}
+
+/// `q=0.5`, in thousandths.
+fn quality(parameter: &str) -> Option<u16> {
+    let text = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?;
+    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+    let digits: String = rest.chars().chain("000".chars()).take(3).collect();
+    let q = whole.parse::<u16>().ok()?.checked_mul(1_000)?.checked_add(digits.parse::<u16>().ok()?)?;
+    Some(q.min(1_000))
+}
+
+/// The id that a stream's reader saw last. An empty one is none.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get("last-event-id").and_then(|it| it.to_str().ok()).map(str::trim).filter(|it| !it.is_empty())
 }
 
 /// The body, at most 1 MiB of it and within `timeout`.
@@ -198,15 +232,28 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_not_to_be_had() {
-        let check = |value: &'static str| accepts(&headers(header::ACCEPT, value)).is_ok();
-        assert!(check("*/*"));
-        assert!(check("application/json"));
-        assert!(check("text/event-stream, application/json"));
-        assert!(check("text/html"), "a browser's address bar is answered JSON");
-        assert!(!check("text/event-stream"));
-        assert!(!check("Text/Event-Stream; q=1"));
-        assert!(accepts(&HeaderMap::new()).is_ok());
+    fn streams_are_for_those_who_ask_for_them() {
+        let check = |value: &'static str| wants(&headers(header::ACCEPT, value));
+        assert_eq!(check("*/*"), Wants::Json);
+        assert_eq!(check("application/json"), Wants::Json);
+        assert_eq!(check("text/html"), Wants::Json, "a browser's address bar is answered JSON");
+        assert_eq!(check("text/event-stream"), Wants::StreamOnly);
+        assert_eq!(check("Text/Event-Stream; q=1"), Wants::StreamOnly);
+        assert_eq!(check("text/event-stream, application/json"), Wants::Stream);
+        assert_eq!(check("application/json, text/event-stream"), Wants::Json);
+        assert_eq!(check("application/json;q=0.5, text/event-stream;q=0.75"), Wants::Stream);
+        assert_eq!(check("text/event-stream;q=0, */*"), Wants::Json);
+        assert_eq!(check("text/event-stream;q=0.001, */*;q=0"), Wants::StreamOnly);
+        assert_eq!(check("text/event-stream;q=bad"), Wants::StreamOnly);
+        assert_eq!(wants(&HeaderMap::new()), Wants::Json);
+    }
+
+    #[test]
+    fn an_empty_id_is_none() {
+        let read = |value: &'static str| last_event_id(&headers(HeaderName::from_static("last-event-id"), value)).map(str::to_owned);
+        assert_eq!(read("AQE"), Some("AQE".into()));
+        assert_eq!(read(" "), None);
+        assert_eq!(last_event_id(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub(crate) enum Failure {
     NoSuchTransition { ty: Arc<ServedType>, name: String },
     /// An event stream was asked for.
     NotAcceptable,
+    /// Answers that nobody reads take all the memory that answers may take.
+    AnswersUnread,
+    /// A ticket was sent where no stream was asked for.
+    TicketNeedsStream,
     /// The request target is longer than we read.
     UriTooLong,
     /// The headers are larger than we read.

@@ -32,6 +32,12 @@ impl Params {
     }
 }
 
+/// All parameters of a query, decoded and unchecked; `None` when one does not decode.
+pub(crate) fn pairs(raw: Option<&str>) -> Option<Vec<(String, String)>> {
+    let pairs = raw.unwrap_or_default().split('&').filter(|it| !it.is_empty());
+    pairs.map(|it| it.split_once('=').unwrap_or((it, ""))).map(|(name, value)| Some((decode(name)?, decode(value)?))).collect()
+}
+
 impl Query {
     /// Reads `a=1&b=two+words`, and checks the names against what the route takes.
     pub(crate) fn read(raw: Option<&str>, params: Params) -> Result<Self, Failure> {

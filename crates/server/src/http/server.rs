@@ -7,23 +7,25 @@
 //! Not here: sockets (`http::accept`), what each route does (`http::v1`).
 
 use super::{
-    answer::{Answer, REQUEST_ID, TENANT},
+    answer::{Answer, REQUEST_ID, Reply, TENANT},
+    body::AnswerBody,
+    budget::Budget,
     call::{Call, replayed},
+    cors::Cors,
     errors::{self, Asked},
-    extract,
+    extract::{self, Wants},
     failure::Failure,
-    query::{Query, normal_path},
+    query::{Query, normal_path, pairs},
     suggest, v1,
 };
-use crate::routes::{self, About, Found, Method, Op, ROUTES, Route};
+use crate::routes::{self, About, Found, Method, Op, ROUTES, Route, Shape};
 use bytes::Bytes;
 use core::{panic::AssertUnwindSafe, time::Duration};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::Full;
 use hyper::body::Body;
-use ringback_model::{ResourceId, key::Authority};
-use ringback_service::{Begin, Caller, Ctx, Error, ServedType, Service, Shown, WhyNot, idempotency_key};
+use ringback_model::{ResourceId, key::Authority, limits};
+use ringback_service::{Begin, Caller, Ctx, Error, Redeemed, ServedType, Service, Shown, WhyNot, idempotency_key};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
@@ -40,6 +42,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// For the requests in flight once the end is announced.
     pub drain: Duration,
+    /// Bytes of answers that are made and not yet written, all connections together.
+    pub answer_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -50,6 +54,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(25),
+            answer_bytes_max: limits::ANSWER_BYTES_MAX,
         }
     }
 }
@@ -71,6 +76,8 @@ pub struct Server(Arc<Inner>);
 struct Inner {
     service: Service,
     limits: Limits,
+    cors: Cors,
+    budget: Arc<Budget>,
     draining: watch::Sender<bool>,
 }
 
@@ -87,7 +94,14 @@ impl Server {
     /// Serves `service`.
     #[must_use]
     pub fn new(service: Service, limits: Limits) -> Self {
-        Self(Arc::new(Inner { service, limits, draining: watch::Sender::new(false) }))
+        Self::with_cors(service, limits, Cors::default())
+    }
+
+    /// Serves `service`, also to pages of these origins.
+    #[must_use]
+    pub fn with_cors(service: Service, limits: Limits, cors: Cors) -> Self {
+        let budget = Budget::new(limits.answer_bytes_max);
+        Self(Arc::new(Inner { service, limits, cors, budget, draining: watch::Sender::new(false) }))
     }
 
     /// Announces the end: who waits is answered, and connections close after their request.
@@ -97,6 +111,10 @@ impl Server {
 
     pub(crate) fn draining(&self) -> watch::Receiver<bool> {
         self.0.draining.subscribe()
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.0.budget
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -112,7 +130,7 @@ impl Server {
     /// Answers one request.
     ///
     /// A handler that panics is answered 500, and harms no other request.
-    pub async fn handle<B>(&self, request: Request<B>, door: Door) -> Response<Full<Bytes>>
+    pub async fn handle<B>(&self, request: Request<B>, door: Door) -> Response<AnswerBody>
     where
         B: Body<Data = Bytes> + Send,
     {
@@ -122,12 +140,27 @@ impl Server {
         let request_id = extract::request_id(&parts.headers).map_or_else(|| service.request_id().to_string(), str::to_owned);
         let known = Known::default();
         let refuse = |failure| errors::answer(failure, &known.asked(), &request_id);
-        let answer = match AssertUnwindSafe(self.answer(&mut parts, body, door, &known)).catch_unwind().await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(failure)) => refuse(failure),
-            Err(panic) => refuse(panicked(&*panic).into()),
+        let cors = self.0.cors.headers(&parts.headers);
+        let mut reply = match self.0.cors.preflight(&parts.method, &parts.headers) {
+            Some(preflight) => preflight.into(),
+            None => match AssertUnwindSafe(self.answer(&mut parts, body, door, &known)).catch_unwind().await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(failure)) => refuse(failure).into(),
+                Err(panic) => refuse(panicked(&*panic).into()).into(),
+            },
         };
-        let answer = answer.rate(known.caller.get().and_then(|it| service.rate(it)));
+        // What is written holds memory until it is; the operator's socket is never locked out by a crowd.
+        reply.answer.body = match (self.budget().hold(reply.answer.body.clone()), door) {
+            (Some(held), _) => held,
+            (None, Door::Socket) => self.budget().hold_anyway(reply.answer.body),
+            (None, Door::Network) => {
+                reply = refuse(Failure::AnswersUnread).into();
+                reply.answer.body
+            }
+        };
+        reply.answer = reply.answer.rate(known.caller.get().and_then(|it| service.rate(it)));
+        let answer = &mut reply.answer;
+        answer.headers.extend(cors);
         tracing::debug!(
             request_id,
             method = %parts.method,
@@ -136,10 +169,10 @@ impl Server {
             micros = u64::try_from(service.clock().now().since(started).as_micros()).unwrap_or(u64::MAX),
             "{} {} answered {}", parts.method, parts.uri.path(), answer.status.as_u16()
         );
-        respond(answer, parts.method == http::Method::HEAD, &request_id, known.tenant.into_inner())
+        respond(reply, parts.method == http::Method::HEAD, &request_id, known.tenant.into_inner())
     }
 
-    async fn answer<B>(&self, parts: &mut Parts, body: B, door: Door, known: &Known) -> Result<Answer, Failure>
+    async fn answer<B>(&self, parts: &mut Parts, body: B, door: Door, known: &Known) -> Result<Reply, Failure>
     where
         B: Body<Data = Bytes> + Send,
     {
@@ -147,13 +180,17 @@ impl Server {
         let path = normal_path(parts.uri.path());
         let method = method(&parts.method);
         if let Some(answer) = self.probe(&parts.method, method, &path) {
-            return answer;
+            return answer.map(Into::into);
         }
         let service = self.service();
+        let mut redeemed = None;
         let caller = match (extract::key(&parts.headers)?, door) {
             (Some(key), _) => service.authenticate(&key)?,
             (None, Door::Socket) => Caller::socket_operator(),
-            (None, Door::Network) => return Err(Error::Unauthenticated(WhyNot::NoKey).into()),
+            (None, Door::Network) => match self.redeem(parts, method, &path)? {
+                Some(ticket) => redeemed.insert(ticket).caller.clone(),
+                None => return Err(Error::Unauthenticated(WhyNot::NoKey).into()),
+            },
         };
         let _ = known.authority.set(caller.authority());
         let _ = known.caller.set(caller.clone());
@@ -166,10 +203,11 @@ impl Server {
             }
             Err(limited) => return Err(limited.into()),
         };
-        let answered = self.routed(parts, body, known, &path, caller.clone(), routed?).await;
-        match (&answered, unpaid) {
-            (Ok(Answer { status: StatusCode::NOT_MODIFIED, .. }), true) => {}
-            (Ok(Answer { status: StatusCode::NOT_MODIFIED, .. }), false) => service.refund(&caller),
+        let who = Who { caller: caller.clone(), redeemed, door };
+        let answered = self.routed(parts, body, known, &path, who, routed?).await;
+        match (answered.as_ref().map(|it| it.answer.status), unpaid) {
+            (Ok(StatusCode::NOT_MODIFIED), true) => {}
+            (Ok(StatusCode::NOT_MODIFIED), false) => service.refund(&caller),
             (_, true) => service.charge(&caller)?,
             (_, false) => {}
         }
@@ -183,9 +221,9 @@ impl Server {
         body: B,
         known: &Known,
         path: &str,
-        caller: Caller,
+        Who { caller, redeemed, door }: Who,
         (route, params, ty): Routed,
-    ) -> Result<Answer, Failure>
+    ) -> Result<Reply, Failure>
     where
         B: Body<Data = Bytes> + Send,
     {
@@ -196,9 +234,24 @@ impl Server {
             ty: ty.clone(),
             id: params.first().cloned().unwrap_or_default(),
         });
-        let ctx = self.ctx(caller, route, &parts.headers)?;
+        let ctx = match &redeemed {
+            // A ticket's holder can send no header: the tenant was named when it was made.
+            Some(ticket) => self.ctx_of(caller, route, Some(&ticket.tenant))?,
+            None => self.ctx_of(caller, route, extract::tenant(&parts.headers)?)?,
+        };
         let _ = HeaderValue::from_str(ctx.tenant_text()).map(|it| known.tenant.set(it));
-        extract::accepts(&parts.headers)?;
+        let stream = match extract::wants(&parts.headers) {
+            Wants::Json => false,
+            Wants::Stream => route.op.streams(),
+            Wants::StreamOnly if route.op.streams() => true,
+            Wants::StreamOnly => return Err(Failure::NotAcceptable),
+        };
+        if redeemed.is_some() && !stream {
+            return Err(Failure::TicketNeedsStream);
+        }
+        if door == Door::Network && matches!(route.shape, Shape::Feed | Shape::List) && !self.budget().has_room() {
+            return Err(Failure::AnswersUnread);
+        }
         let mut permit = None;
         let mut bytes = Bytes::new();
         if route.method.writes() {
@@ -206,7 +259,7 @@ impl Server {
             // A dry run stores nothing, so there is nothing that it could repeat.
             let dry = Query::read(parts.uri.query(), route.params).is_ok_and(|it| matches!(it.dry_run(), Ok(true)));
             match if dry { None } else { self.begin(&ctx, route.method, path, parts, &bytes).await? } {
-                Some(Begin::Replay(kept)) => return replayed(&kept),
+                Some(Begin::Replay(kept)) => return replayed(&kept).map(Into::into),
                 Some(Begin::Go(it)) => permit = Some(it),
                 None => {}
             }
@@ -218,13 +271,27 @@ impl Server {
             service.reached(&ctx, position).await?;
         }
         let looked = ty.clone().filter(|_| from_memory(route)).map(|ty| Looked::of(&ctx, ty, route, &params, &query, &parts.headers));
+        let tag = redeemed.map(|it| it.tag).unwrap_or_default();
         let (dry, headers) = (query.dry_run()?, core::mem::take(&mut parts.headers));
-        let call = Call { server: self.clone(), route, ctx, params, ty, query, headers, body: bytes, dry, permit };
+        let call = Call { server: self.clone(), route, ctx, params, ty, query, headers, body: bytes, dry, tag, permit };
+        if stream {
+            return v1::stream(call, known.asked()).await;
+        }
         let answer = v1::run(call).await?;
         if let Some(looked) = looked {
             looked.note(service, &answer);
         }
-        Ok(answer)
+        Ok(answer.into())
+    }
+
+    /// Who asks with a ticket in the query: it can open streams, and nothing else.
+    fn redeem(&self, parts: &Parts, method: Option<Method>, path: &str) -> Result<Option<Redeemed>, Failure> {
+        let Some(query) = pairs(parts.uri.query()) else { return Ok(None) };
+        let Some((_, ticket)) = query.iter().find(|(name, _)| name == "ticket") else { return Ok(None) };
+        if method != Some(Method::Get) {
+            return Err(Failure::TicketNeedsStream);
+        }
+        Ok(Some(self.service().redeem_ticket(ticket, path, &query, extract::last_event_id(&parts.headers))?))
     }
 
     /// What is asked without a key: `None` for everything else.
@@ -283,11 +350,10 @@ impl Server {
         }
     }
 
-    fn ctx(&self, caller: Caller, route: &Route, headers: &HeaderMap) -> Result<Ctx, Failure> {
+    pub(crate) fn ctx_of(&self, caller: Caller, route: &Route, named: Option<&str>) -> Result<Ctx, Failure> {
         let Some(needs) = route.needs else {
             return Err(Error::Internal(format!("{} needs no key and was asked for a caller", route.path)).into());
         };
-        let named = extract::tenant(headers)?;
         Ok(match (route.about, named) {
             (About::Server, None) => self.service().server_ctx(caller, needs)?,
             (about, named) => self.service().ctx(caller, named, needs, about != About::Tenant)?,
@@ -353,6 +419,14 @@ pub(crate) async fn announced(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|it| *it).await.is_ok();
 }
 
+/// Who asks, and how he came in.
+struct Who {
+    caller: Caller,
+    /// The ticket, if that was all he brought.
+    redeemed: Option<Redeemed>,
+    door: Door,
+}
+
 pub(crate) type Routed = (&'static Route, Vec<String>, Option<Arc<ServedType>>);
 
 impl Known {
@@ -383,11 +457,15 @@ fn panicked(panic: &(dyn core::any::Any + Send)) -> Error {
 }
 
 /// Adds the headers that every answer has.
-fn respond(answer: Answer, head: bool, request_id: &str, tenant: Option<HeaderValue>) -> Response<Full<Bytes>> {
-    let Answer { status, headers, body } = answer;
+fn respond(reply: Reply, head: bool, request_id: &str, tenant: Option<HeaderValue>) -> Response<AnswerBody> {
+    let Reply { answer: Answer { status, headers, body }, stream } = reply;
     // HEAD is told how long the body would be; so is nobody else by us, since hyper does.
     let length = (head && !body.is_empty()).then(|| HeaderValue::from(body.len()));
-    let mut response = Response::new(Full::new(if head { Bytes::new() } else { body }));
+    let body = match stream {
+        Some(frames) if !head => AnswerBody::stream(frames),
+        _ => AnswerBody::whole(if head { Bytes::new() } else { body }),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let to = response.headers_mut();
     for (name, value) in headers {

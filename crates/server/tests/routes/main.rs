@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where its expectation does")]
 
 mod conditions;
+mod cors;
 mod cross_tenant;
 mod cross_tenant_matrix;
 mod dry_run;
@@ -16,6 +17,7 @@ mod payment;
 mod problems;
 mod rate;
 mod sockets;
+mod sse;
 mod streams;
 mod v1;
 mod waiting;

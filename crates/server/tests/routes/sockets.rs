@@ -1,7 +1,7 @@
 //! The accept loop, over loopback and a Unix socket.
 
 use crate::world::World;
-use ringback_server::{Limits, Listener, Server, serve};
+use ringback_server::{Cors, Limits, Listener, Server, serve};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
@@ -20,7 +20,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, target: &str) -> S
 fn start(world: &World, listener: Listener, limits: Limits) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel();
     let service = world.service.clone();
-    let served = tokio::spawn(serve(vec![listener], service, limits, async {
+    let served = tokio::spawn(serve(vec![listener], service, limits, Cors::default(), async {
         let _ = stopped.await;
     }));
     (stop, served)

@@ -263,18 +263,73 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// Sends it, and gives back what comes bit by bit.
+    pub(crate) async fn open(self) -> Streaming {
+        let (parts, body) = self.response().await.into_parts();
+        Streaming { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    async fn response(self) -> http::Response<ringback_server::AnswerBody> {
+        let mut request = Request::builder().method(self.method.as_str()).uri(self.target.as_str());
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(self.body)).expect("a request");
+        self.server.handle(request, self.door).await
+    }
+}
+
+/// An answer that comes bit by bit.
+pub(crate) struct Streaming {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    body: ringback_server::AnswerBody,
+}
+
+impl Streaming {
+    /// What comes next, if it comes by itself; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        let frame = self.body.frame().await?.expect("it never fails");
+        Some(String::from_utf8(frame.into_data().expect("data").to_vec()).expect("text"))
+    }
+
+    /// Whether nothing comes although everything that can go on went on.
+    pub(crate) async fn is_silent(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            it = self.next() => panic!("it should be silent, and says {it:?}"),
+            () = settle() => true,
+        }
+    }
+
+    /// What is next when this much time has passed; it waits before that.
+    pub(crate) async fn after(&mut self, world: &World, secs: u64) -> Option<String> {
+        assert!(self.is_silent().await);
+        world.clock.advance(std::time::Duration::from_secs(secs));
+        self.next().await
+    }
+}
+
+/// The `id:` of a stream's frame.
+#[track_caller]
+pub(crate) fn id_of(frame: &str) -> String {
+    let last = frame.lines().filter_map(|it| it.strip_prefix("id: ")).next_back();
+    last.unwrap_or_else(|| panic!("no id in {frame}")).to_owned()
+}
+
+/// The JSON of the `data:` lines.
+pub(crate) fn data_of(frame: &str) -> Vec<Value> {
+    frame.lines().filter_map(|it| it.strip_prefix("data: ")).map(|it| serde_json::from_str(it).expect("JSON on one line")).collect()
+}
+
 impl IntoFuture for Ask {
     type Output = Reply;
     type IntoFuture = BoxFuture<'static, Reply>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let mut request = Request::builder().method(self.method.as_str()).uri(self.target.as_str());
-            for (name, value) in &self.headers {
-                request = request.header(name, value);
-            }
-            let request = request.body(Full::new(self.body)).expect("a request");
-            let (parts, body) = self.server.handle(request, self.door).await.into_parts();
+            let (parts, body) = self.response().await.into_parts();
             let body = body.collect().await.expect("a body").to_bytes();
             Reply { status: parts.status.as_u16(), headers: parts.headers, body }
         })

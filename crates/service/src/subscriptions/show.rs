@@ -78,6 +78,12 @@ impl Service {
         Ok(shown)
     }
 
+    /// Up to where everything is settled for it: its low-water mark.
+    pub(crate) async fn settled(&self, subscription: &Subscription) -> Result<Place, Error> {
+        let views = self.inner.dispatcher.views(vec![subscription.no]).await;
+        self.cursor_of(subscription, views.first().map(|(_, it)| it)).await
+    }
+
     pub(super) async fn cursor_of(&self, subscription: &Subscription, view: Option<&dispatcher::ReaderView>) -> Result<Place, Error> {
         match view {
             Some(view) => Ok(view.cursor),

@@ -32,6 +32,10 @@ fn problems() -> Vec<(&'static str, Problem)> {
         one_tenant_required();
         tenant_malformed("Acme Inc.");
         no_key();
+        ticket_unreadable();
+        ticket_late();
+        ticket_elsewhere();
+        ticket_needs_stream();
         not_a_key();
         key_mistyped();
         key_unknown();
@@ -52,6 +56,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         method_not_allowed("PUT", &["GET", "PATCH", "DELETE"]);
         not_acceptable(&["application/json"]);
         request_timeout(30);
+        stream_too_slow(60);
         payload_too_large(1_048_576);
         uri_too_long();
         unsupported_media_type("text/xml", &["application/json", "application/merge-patch+json"]);
@@ -95,7 +100,9 @@ fn problems() -> Vec<(&'static str, Problem)> {
         too_many_waiters(20_000, false);
         internal();
         overloaded();
+        answers_unread();
         draining();
+        stream_draining();
         outcome_unknown();
         storage_full();
     }

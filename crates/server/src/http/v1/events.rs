@@ -3,28 +3,50 @@
 use super::resources::id;
 use crate::http::{answer::Answer, call::Call, failure::Failure};
 use bytes::Bytes;
-use core::time::Duration;
 use futures_util::FutureExt;
 use http::StatusCode;
-use ringback_model::{EventId, Subject, subscription::TypePattern};
+use ringback_model::{EventId, Subject, SubscriptionId, key::Scope, names::excerpt, subscription::TypePattern};
 use ringback_service::{
-    Entry, Error, FeedQuery, NewEvent, Published, PublishedEvent,
+    Entry, Error, FeedQuery, Needs, NewEvent, Published, PublishedEvent,
     json::{self, Parts},
 };
 use ringback_wire::{self as wire, event::check_count, event::parse_types, list, sentences};
 
 /// `GET /v1/events`: a page of the log, or the next events once there are any.
 pub(crate) async fn feed(call: Call) -> Result<Answer, Failure> {
-    let subject = match call.query.one("subject") {
-        None => None,
-        Some(text) => Some(Subject::parse(text).map_err(|it| Failure::parameter("subject", text, it.rule))?),
-    };
-    read(&call, subject).await
+    let query = query(&call)?;
+    read(&call, query).await
 }
 
 /// `GET {path}/{id}/events`: those of one resource, also of a deleted one.
 pub(crate) async fn of_resource(call: Call) -> Result<Answer, Failure> {
-    let (service, ty, id) = (call.service(), call.ty()?, id(&call)?);
+    let query = query_of_resource(&call).await?;
+    read(&call, query).await
+}
+
+/// What `GET /v1/events` asks for.
+pub(super) fn query(call: &Call) -> Result<FeedQuery, Failure> {
+    let subject = match call.query.one("subject") {
+        None => None,
+        Some(text) => Some(Subject::parse(text).map_err(|it| Failure::parameter("subject", text, it.rule))?),
+    };
+    let subscription = match call.query.one("subscription") {
+        None => None,
+        Some(text) => {
+            // Where a subscription stands is what its readers may know.
+            if !call.ctx.caller.scopes.has(Scope::SubscriptionsRead) {
+                return Err(Error::Forbidden(Needs::Scope(Scope::SubscriptionsRead)).into());
+            }
+            Some(SubscriptionId::parse(text).map_err(|_| Error::NotFound { noun: "subscription", id: excerpt(text, 80) })?)
+        }
+    };
+    let filter = call.query.one("filter").map(Into::into);
+    Ok(FeedQuery { subject, subscription, filter, ..query_of(call)? })
+}
+
+/// What `GET {path}/{id}/events` asks for.
+pub(super) async fn query_of_resource(call: &Call) -> Result<FeedQuery, Failure> {
+    let (service, ty, id) = (call.service(), call.ty()?, id(call)?);
     let subject = Subject::of_resource(&ty.compiled.decl.path, &id);
     if let Err(gone) = service.resource(&call.ctx, &ty, &id).await {
         if !matches!(gone, Error::NotFound { .. }) {
@@ -36,20 +58,24 @@ pub(crate) async fn of_resource(call: Call) -> Result<Answer, Failure> {
             return Err(gone.into());
         }
     }
-    read(&call, Some(subject)).await
+    Ok(FeedQuery { subject: Some(subject), ..query_of(call)? })
 }
 
-async fn read(call: &Call, subject: Option<Subject>) -> Result<Answer, Failure> {
-    let service = call.service();
-    let query = FeedQuery {
+/// What every feed may be asked.
+pub(super) fn query_of(call: &Call) -> Result<FeedQuery, Failure> {
+    Ok(FeedQuery {
         after: call.query.one("after").map(Into::into),
         types: types(call)?,
-        subject,
         limit: call.query.limit()?,
-        wait: Duration::ZERO,
-    };
+        wait: call.query.wait(&call.headers)?,
+        ..FeedQuery::default()
+    })
+}
+
+async fn read(call: &Call, query: FeedQuery) -> Result<Answer, Failure> {
+    let service = call.service();
     let page = call
-        .waiting(call.query.wait(&call.headers)?, |wait| {
+        .waiting(query.wait, |wait| {
             let (service, ctx, query) = (&service, &call.ctx, FeedQuery { wait, ..query.clone() });
             async move { service.feed(ctx, query).await }.boxed()
         })

@@ -11,19 +11,29 @@ mod keys;
 mod log;
 mod resources;
 mod status;
+mod stream_tickets;
 mod subscriptions;
 mod tenants;
 mod types;
+mod watch;
 
-use super::{answer::Answer, call::Call, failure::Failure};
+use super::{
+    answer::{Answer, Reply},
+    call::Call,
+    errors::Asked,
+    extract,
+    failure::Failure,
+};
 use crate::routes::Op;
 use http::StatusCode;
+use ringback_service::FeedQuery;
 
 /// Runs the handler of the call's route.
 pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
     match call.route.op {
         // Answered before anybody is asked who he is.
         Op::Livez | Op::Readyz => Ok(Answer::text(StatusCode::OK, "ok")),
+        Op::ResourceList if watch::asked(&call)? => watch::page(call).await,
         Op::ResourceList => resources::list(call).await,
         Op::ResourceCreate => resources::create(call).await,
         Op::ResourceGet => resources::get(call).await,
@@ -71,5 +81,23 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::AdviceGet => advice::get(call).await,
         Op::LogGet => log::get(call).await,
         Op::LogRelease => log::release(call).await,
+        Op::StreamTicketCreate => stream_tickets::create(call).await,
+    }
+}
+
+/// Opens the stream of the call's route.
+pub(super) async fn stream(call: Call, asked: Asked) -> Result<Reply, Failure> {
+    let query = FeedQuery { last_event_id: extract::last_event_id(&call.headers).map(Into::into), ..stream_query(&call).await? };
+    let stream = call.service().stream(&call.ctx, &query, call.tag.clone()).await?;
+    Ok(super::stream::answer(call.server, stream, asked))
+}
+
+/// What a stream of the call's route wants.
+async fn stream_query(call: &Call) -> Result<FeedQuery, Failure> {
+    match call.route.op {
+        Op::ResourceEvents => events::query_of_resource(call).await,
+        Op::EventFeed => events::query(call),
+        Op::ResourceList => watch::query(call),
+        _ => Err(Failure::NotAcceptable),
     }
 }

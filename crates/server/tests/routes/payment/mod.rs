@@ -10,3 +10,4 @@ mod patch;
 mod status;
 mod transition;
 mod versions;
+mod watch;

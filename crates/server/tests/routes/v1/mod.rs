@@ -8,6 +8,7 @@ mod events;
 mod keys;
 mod log;
 mod pull;
+mod stream_tickets;
 mod subscriptions;
 mod tenants;
 mod types;
