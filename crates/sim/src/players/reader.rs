@@ -46,6 +46,7 @@ impl FeedReader {
             subject: self.subject.as_deref().map(|it| Subject::parse(it).expect("a subject")),
             limit: usize::try_from(*self.chance.pick(&[1, 2, 3, 10, 100])).unwrap_or(1),
             wait: if long { self.chance.duration(100, 20_000) } else { Duration::ZERO },
+            ..FeedQuery::default()
         };
         let page = match life.ask(&self.chance, life.service.feed(&ctx, query)).await? {
             Ok(page) => page,
