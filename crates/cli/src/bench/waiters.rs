@@ -233,11 +233,12 @@ impl Process {
         text.lines().find_map(|it| it.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
     }
 
-    /// Processor time of all its threads.
+    /// Processor time of all its threads that are there.
     fn cpu(&self) -> Option<Duration> {
         let mut all = 0;
         for task in std::fs::read_dir(self.0.as_ref()?.join("task")).ok()? {
-            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            // A thread may end between being listed and being read.
+            let Ok(text) = std::fs::read_to_string(task.ok()?.path().join("schedstat")) else { continue };
             all += text.split_whitespace().next()?.parse::<u64>().ok()?;
         }
         Some(Duration::from_nanos(all))
