@@ -12,8 +12,9 @@
 //! - While somebody waits who holds less than his share (a quarter of the slots for a
 //!   tenant, a twentieth for a subscription), nobody above his own starts. What is idle
 //!   is lent, but for an eighth of the slots: they are free when somebody comes.
-//! - Retries hold at most 30 % of all slots while fresh events wait anywhere. Those of a
-//!   tenant who borrows for fresh events may have to wait until he holds less.
+//! - Retries hold at most 30 % of all slots while fresh events wait anywhere, and at most 30 %
+//!   of their tenant's share while his own do: endpoints that are down don't starve those of the
+//!   same tenant that are well. Those of a tenant who borrows for fresh events may have to wait until he holds less.
 //! - Tries to one host (name and port) have a limit, whoever they are for.
 //!
 //! Not here: how much one endpoint takes (`health`), which event is next (`window`).
@@ -76,6 +77,8 @@ pub struct Held {
 #[derive(Debug, Default)]
 struct Tenant {
     used: usize,
+    retries_used: usize,
+    retry_was_last: bool,
     clock: u64,
     /// The same for its retries alone: they have a share of their own, and take turns in it.
     retry_clock: u64,
@@ -248,9 +251,9 @@ impl Fair {
             let fresh_only = !self.fresh.is_empty() && (self.retries_used >= retries_share || not_their_turn);
             let may_borrow = self.used < slots - slots / RESERVE;
             let (tenant_share, own_share) = (share(slots, TENANT_SHARE_PERCENT), share(slots, SUBSCRIPTION_SHARE_PERCENT));
-            let no = self.least(fresh_only, tenant_share, own_share).or_else(|| {
+            let no = self.least(fresh_only, tenant_share, (tenant_share, own_share)).or_else(|| {
                 // The last of few slots is nobody's reserve.
-                if may_borrow || slots < RESERVE { self.least(fresh_only, usize::MAX, usize::MAX) } else { None }
+                if may_borrow || slots < RESERVE { self.least(fresh_only, tenant_share, (usize::MAX, usize::MAX)) } else { None }
             })?;
             if self.is_host_full(no) {
                 self.block(no);
@@ -260,18 +263,23 @@ impl Fair {
         }
     }
 
-    /// The one to start whose clocks show least, of those that hold less than these shares.
-    fn least(&self, fresh_only: bool, tenant_share: usize, own_share: usize) -> Option<u32> {
-        let find = |order: &BTreeSet<(u64, TenantId)>, of_tenant: fn(&Tenant) -> &BTreeSet<(u64, u32)>| {
+    /// The one to start whose clocks show least, of tenants and subscriptions that hold less than `below`.
+    fn least(&self, fresh_only: bool, tenant_share: usize, below: (usize, usize)) -> Option<u32> {
+        let find = |order: &BTreeSet<(u64, TenantId)>, may: &dyn Fn(&Tenant) -> bool, of_tenant: fn(&Tenant) -> &BTreeSet<(u64, u32)>| {
             order.iter().find_map(|(_, id)| {
-                let of = self.tenants.get(id).filter(|it| it.used < tenant_share)?;
-                let below = |it: &&(u64, u32)| self.subscriptions.get(&it.1).is_some_and(|it| it.used < own_share);
-                of_tenant(of).iter().find(below).map(|(_, no)| *no)
+                let of = self.tenants.get(id).filter(|it| it.used < below.0 && may(it))?;
+                let holds_less = |it: &&(u64, u32)| self.subscriptions.get(&it.1).is_some_and(|it| it.used < below.1);
+                of_tenant(of).iter().find(holds_less).map(|(_, no)| *no)
             })
         };
+        let retries_share = share(tenant_share, RETRIES_SHARE_PERCENT);
+        let may_retry = |it: &Tenant| {
+            let not_their_turn = retries_share >= tenant_share && it.retry_was_last;
+            it.fresh.is_empty() || (it.retries_used < retries_share && !not_their_turn)
+        };
         // Retries first, since they can't take more than their share from what is fresh.
-        let retries = if fresh_only { None } else { find(&self.retries, |it| &it.retries) };
-        retries.or_else(|| find(&self.fresh, |it| &it.fresh))
+        let retries = if fresh_only { None } else { find(&self.retries, &may_retry, |it| &it.retries) };
+        retries.or_else(|| find(&self.fresh, &|_| true, |it| &it.fresh))
     }
 
     /// A try of this subscription started.
@@ -290,6 +298,8 @@ impl Fair {
         self.hosts.entry(Arc::clone(&held.host)).or_default().used += 1;
         if let Some(of) = self.tenants.get_mut(&it.tenant) {
             of.used += 1;
+            of.retries_used += usize::from(retry);
+            of.retry_was_last = retry;
             of.floor = of.floor.max(it.clock - it.cost);
             self.floor = self.floor.max(of.clock);
             of.clock += it.cost;
@@ -315,6 +325,7 @@ impl Fair {
             it.cost = ((it.cost * 3 + took) / 4).max(1);
             if let Some(of) = self.tenants.get_mut(&it.tenant) {
                 of.used = of.used.saturating_sub(1);
+                of.retries_used = of.retries_used.saturating_sub(usize::from(held.retry));
                 of.clock = (of.clock + took).saturating_sub(held.charged);
                 if held.retry {
                     of.retry_clock = (of.retry_clock + took).saturating_sub(held.charged);

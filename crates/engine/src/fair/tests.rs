@@ -166,6 +166,18 @@ fn retries_leave_room_for_fresh_events() {
 }
 
 #[test]
+fn a_tenant_of_one_slot_starts_both() {
+    let mut w = World::new(4);
+    w.add(0, "x", "h", 300, 1, false);
+    w.add(1, "y", "h", 300, 1, false);
+    w.add(2, "z", "h", 314, 8, false);
+    w.add(3, "a", "g", 1_242, 14, false);
+    w.add(4, "a", "g", 1_580, 11, true);
+    w.run(250_000);
+    assert!(w.done[&3] > 20 && w.done[&4] > 20, "{:?}", w.done);
+}
+
+#[test]
 fn a_host_has_a_limit_whoever_asks() {
     let mut w = World::new(400);
     for no in 0..50 {
