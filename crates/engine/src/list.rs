@@ -149,14 +149,18 @@ pub struct Plan {
 
 /// What of the conditions a declared index serves: of the indexes whose members
 /// (`created_at` at the end apart) are all asked to equal one value, the one
-/// with the most. All conditions are still to be checked with `matches`.
+/// with the most. Those in `unfilled` (their members, `created_at` at the end
+/// apart) serve nothing yet. All conditions are still to be checked with `matches`.
 #[must_use]
-pub fn plan(decl: &TypeDecl, conditions: &Expr) -> Plan {
+pub fn plan(decl: &TypeDecl, conditions: &Expr, unfilled: &[Vec<String>]) -> Plan {
     let bound: Vec<(String, Value)> = conditions.conjuncts().filter_map(equal).collect();
     let mut best: Vec<(String, Value)> = Vec::new();
     for index in &decl.indexes {
-        let fields = index.iter().filter(|it| *it != "created_at");
-        let found: Option<Vec<_>> = fields.map(|name| bound.iter().find(|it| it.0 == *name).cloned()).collect();
+        let fields: Vec<&String> = index.iter().filter(|it| *it != "created_at").collect();
+        if unfilled.iter().any(|it| it.iter().eq(fields.iter().copied())) {
+            continue;
+        }
+        let found: Option<Vec<_>> = fields.into_iter().map(|name| bound.iter().find(|it| it.0 == *name).cloned()).collect();
         if let Some(found) = found.filter(|it| it.len() > best.len()) {
             best = found;
         }
@@ -190,16 +194,20 @@ fn equal(term: &Term) -> Option<(String, Value)> {
     let value = match operand {
         Operand::Text(it) => Value::from(it.as_str()),
         Operand::Boolean(it) => Value::from(*it),
-        Operand::Number(Num::Integer(it)) => match (i64::try_from(*it), u64::try_from(*it)) {
-            (Ok(it), _) => Value::from(it),
-            (_, Ok(it)) => Value::from(it),
-            _ => return None,
-        },
+        Operand::Number(Num::Integer(it)) => Value::from(i64::try_from(*it).ok()?),
         // One instant has many spellings, and what is not declared may be of any kind.
         Operand::Number(Num::Double(_)) | Operand::Instant(_) | Operand::Any(_) => return None,
     };
     // The store knows the status and the fields; the other implicit members it does not index.
     (name == "status" || !IMPLICIT.contains(&name.as_str())).then(|| (name.clone(), value))
+}
+
+/// The members of the index that will serve the conditions once it is filled.
+#[must_use]
+pub fn index_to_come(decl: &TypeDecl, conditions: &Expr, unfilled: &[Vec<String>]) -> Option<String> {
+    let whole = plan(decl, conditions, &[]).equal;
+    let names: Vec<&str> = whole.iter().map(|it| it.0.as_str()).collect();
+    (whole.len() > plan(decl, conditions, unfilled).equal.len()).then(|| format!("[{}, created_at]", names.join(", ")))
 }
 
 /// The index that would serve the conditions, as it would stand in the type file:
@@ -208,7 +216,7 @@ fn equal(term: &Term) -> Option<(String, Value)> {
 #[must_use]
 pub fn missing_index(decl: &TypeDecl, conditions: &Expr) -> String {
     let (_, fields_max) = limits::INDEXES_MAX;
-    let served = plan(decl, conditions).equal;
+    let served = plan(decl, conditions, &[]).equal;
     let mut fields: Vec<String> = Vec::new();
     for (name, _) in conditions.conjuncts().filter_map(equal) {
         if !fields.contains(&name) && fields.len() + 1 < fields_max {

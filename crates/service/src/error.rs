@@ -131,6 +131,8 @@ pub enum Error {
     QueryTooExpensive {
         missing_index: String,
         scanned: usize,
+        /// The index is declared and does not hold all rows yet.
+        filling: bool,
     },
     Parameter {
         parameter: &'static str,

@@ -19,6 +19,7 @@ mod idempotency;
 mod images;
 mod keyring;
 mod keys;
+mod indexes;
 mod list_tags;
 mod lists;
 mod locks;
@@ -172,6 +173,9 @@ pub(crate) struct Inner {
     pub(crate) waker: Arc<waker::Waker>,
     pub(crate) images: Arc<images::Images>,
     pub(crate) list_tags: list_tags::ListTags,
+    /// Declared indexes that no list may rely on yet, and that there are some to fill.
+    pub(crate) unfilled: RwLock<indexes::Unfilled>,
+    pub(crate) index_hint: tokio::sync::Notify,
     pub(crate) stays: Mutex<Stays>,
     pub(crate) buckets: Mutex<BTreeMap<KeyId, Bucket>>,
     pub(crate) watcher: Arc<Mutex<Watcher>>,
@@ -245,6 +249,7 @@ impl Service {
         for served in types.list() {
             store.declare_indexes(&served.compiled.decl.name, &served.compiled.decl.indexes).await?;
         }
+        let unfilled = indexes::by_type(store.indexes_to_fill().await?);
         let registry = Registry::new(tenants, store.keys().await?, store.subscriptions().await?, types);
         let epoch = store.bounds(&Scope::All).await?.epoch;
         let held = store.deliveries_held().await?;
@@ -287,6 +292,8 @@ impl Service {
                 tail,
                 waker,
                 images,
+                unfilled: RwLock::new(unfilled),
+                index_hint: tokio::sync::Notify::new(),
                 list_tags: list_tags::ListTags::default(),
                 stays: Mutex::default(),
                 buckets: Mutex::default(),

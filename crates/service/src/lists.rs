@@ -134,7 +134,7 @@ impl Service {
 
     /// A list in the order in which rows are kept: reads no more than it needs.
     async fn rows_by_age(&self, list: &Pinned<'_>, newest_first: bool, after: Option<(Timestamp, ResourceId)>) -> Result<Rows, Error> {
-        let plan = list::plan(list.decl, &list.conditions);
+        let plan = list::plan(list.decl, &list.conditions, &self.unfilled(&list.decl.name));
         let (mut rows, mut bytes, mut scanned): (Vec<Resource>, usize, usize) = (Vec::new(), 0, 0);
         let mut from = after.clone();
         // With a filter that only this loop applies, small steps would read many times.
@@ -147,7 +147,7 @@ impl Service {
                         // This page is whole; whether there is a next one, it will say.
                         break;
                     }
-                    return Err(too_expensive(list, scanned));
+                    return Err(self.too_expensive(list, scanned));
                 }
                 let mut query = list.query(step);
                 (query.equal, query.created) = (plan.equal.clone(), plan.created);
@@ -196,7 +196,7 @@ impl Service {
             Some(id) => Some(self.images(list, &BTreeSet::from([id])).await?.pop().ok_or(Error::CursorExpired)?),
         };
         let comes_later = |it: &Resource| after.as_ref().is_none_or(|after| list.sort.compare(it, after).is_gt());
-        let plan = list::plan(list.decl, &list.conditions);
+        let plan = list::plan(list.decl, &list.conditions, &self.unfilled(&list.decl.name));
         let mut changed = self.changed_since(list).await?;
         for _ in 0..ROUNDS_MAX {
             let mut top = Top::new(list.limit.saturating_add(1 + SPARE_ROWS));
@@ -218,7 +218,7 @@ impl Service {
                     break;
                 }
                 if scanned >= limits::ROWS_SCANNED_MAX {
-                    return Err(too_expensive(list, scanned));
+                    return Err(self.too_expensive(list, scanned));
                 }
             }
             changed = self.changed_since(list).await?;
@@ -235,6 +235,14 @@ impl Service {
             }
         }
         Err(Error::CursorExpired)
+    }
+
+    /// No index serves it, or none does yet.
+    fn too_expensive(&self, list: &Pinned<'_>, scanned: usize) -> Error {
+        let to_come = list::index_to_come(list.decl, &list.conditions, &self.unfilled(&list.decl.name));
+        let filling = to_come.is_some();
+        let missing_index = to_come.unwrap_or_else(|| list::missing_index(list.decl, &list.conditions));
+        Error::QueryTooExpensive { missing_index, scanned, filling }
     }
 
     /// Resources of the list's type that have changed since its position.
@@ -316,10 +324,6 @@ impl Top {
             self.cut = true;
         }
     }
-}
-
-fn too_expensive(list: &Pinned<'_>, scanned: usize) -> Error {
-    Error::QueryTooExpensive { missing_index: list::missing_index(list.decl, &list.conditions), scanned }
 }
 
 /// The resource that an event's `data` is. When its status was entered is not said there; no list asks.

@@ -359,11 +359,11 @@ impl Service {
                 Ok(Decision::new(set, move |_| written.clone()))
             })
             .await?;
-        self.registry_mut().types = types;
-        // It is stored and served by now; without its indexes lists take longer, until the next start.
-        if let Err(why) = self.inner.store.declare_indexes(&name, &served.compiled.decl.indexes).await {
+        // It is stored by now; without its indexes lists take longer, until the next start.
+        if let Err(why) = self.declare_indexes(&name, &served.compiled.decl.indexes).await {
             tracing::warn!(type_name = %name, "the indexes of {name} were not made, the next start makes them: {why}");
         }
+        self.registry_mut().types = types;
         self.tell_one_shots(&served).await;
         Ok(outcome)
     }
@@ -428,7 +428,7 @@ impl Service {
                 Ok(Decision::new(set, |_| TypeWritten { served: None, created: false }))
             })
             .await?;
-        self.inner.store.declare_indexes(&name, &[]).await?;
+        self.declare_indexes(&name, &[]).await?;
         let types = self.types().without(&name);
         self.registry_mut().types = types;
         Ok(outcome)

@@ -119,7 +119,7 @@ fn a_list_that_looks_at_too_much_says_which_index_is_missing() {
     };
     *world.faulty.endless.lock().unwrap() = row;
     match list(&world, &[("seat", "2")], 10, None) {
-        Err(Error::QueryTooExpensive { missing_index, scanned }) => {
+        Err(Error::QueryTooExpensive { missing_index, scanned, .. }) => {
             assert_eq!(missing_index, "[seat, created_at]");
             assert!((100_000..102_000).contains(&scanned), "{scanned}");
         }
@@ -514,6 +514,32 @@ fn a_type_that_is_stored_is_served_whatever_becomes_of_its_indexes() {
     // The next put finds what it must find.
     put_type(&world, json!({ "type": "parcel", "lifecycle": "sent -> arrived | lost" })).unwrap();
     world.step("parcel", "1", "lost").unwrap();
+}
+
+#[test]
+fn no_list_relies_on_an_index_that_is_being_filled() {
+    let world = World::new();
+    let with_index = json!({ "type": "parcel", "lifecycle": "sent -> arrived", "indexes": [["seat", "created_at"]],
+        "schema": { "type": "object", "properties": { "seat": { "type": "integer" } } } });
+    put_type(&world, json!({ "type": "parcel", "lifecycle": "sent -> arrived", "schema": with_index["schema"] })).unwrap();
+    world.create("parcel", json!({ "id": "1", "seat": 1 }));
+    let name = world.ty("parcel").compiled.decl.name.clone();
+    let row = world.run(ringback_ports::store::Resources::resource(&*world.store, world.ctx().tenant().unwrap(), &name, &id("1"))).unwrap();
+    *world.faulty.to_fill.lock().unwrap() = (vec![(name, vec!["seat".into()])], usize::MAX);
+    put_type(&world, with_index).unwrap();
+    *world.faulty.endless.lock().unwrap() = row;
+    let params = [("seat".to_owned(), "2".to_owned())];
+    let seats = || world.run(world.service.list_resources(&world.ctx(), &world.ty("parcel"), asked(&params, 10, None)));
+    match seats() {
+        Err(Error::QueryTooExpensive { missing_index, filling: true, .. }) => assert_eq!(missing_index, "[seat, created_at]"),
+        other => panic!("{other:?}"),
+    }
+    // The task fills it, and lists use it from then on: the store is asked for what the index finds.
+    world.faulty.to_fill.lock().unwrap().1 = 3;
+    world.quiet();
+    assert!(world.faulty.to_fill.lock().unwrap().0.is_empty());
+    world.faulty.endless.lock().unwrap().take();
+    assert_eq!(seats().unwrap().rows.len(), 0);
 }
 
 const SCOPE: [u8; 32] = [1; 32];

@@ -620,6 +620,14 @@ impl Resources for Disk {
         self.memory().declare_indexes(type_name, indexes).await
     }
 
+    async fn indexes_to_fill(&self) -> Result<Vec<(TypeName, Vec<String>)>, StoreError> {
+        self.memory().indexes_to_fill().await
+    }
+
+    async fn fill_indexes(&self, rows: usize) -> Result<bool, StoreError> {
+        self.memory().fill_indexes(rows).await
+    }
+
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
         let out = self.reading().await?.due_timers(now, limit).await;
         self.dawdle().await;

@@ -15,6 +15,7 @@ mod deliveries;
 mod fault;
 mod idempotency;
 mod known;
+mod listings;
 mod lock;
 mod log;
 mod migrate;

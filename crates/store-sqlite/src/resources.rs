@@ -1,13 +1,11 @@
-//! Resource rows, and the indexes that type files declare.
-//!
-//! A declared index is an SQL index over expressions of the JSON of `fields`,
-//! for the rows of one type. It only narrows: what belongs to a list is decided
-//! by `ResourceQuery::matches`, on every store alike.
+//! Resource rows. What belongs to a list is decided by `ResourceQuery::matches`,
+//! on every store alike; the indexes that type files declare (`listings`) narrow.
 
 use crate::{
     SqliteStore,
     fault::Fault,
     known::Tx,
+    listings::{self, Listing},
     log::events,
     readers::Reading,
     sql::{self, Columns},
@@ -21,7 +19,6 @@ use ringback_model::{
 };
 use ringback_ports::store::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, StoreError, Timer};
 use rusqlite::{Row, ToSql, params, types::Value as SqlValue};
-use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
 const COLUMNS: &str = "id, status, version, created_at, updated_at, since, deleted, timer_due_at, timer_transition, fields";
@@ -141,8 +138,18 @@ impl Resources for SqliteStore {
 
     async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError> {
         let (type_name, indexes) = (type_name.clone(), indexes.to_vec());
-        let done = self.writer.submit(Entry::Alone, 4_096, move |tx| declare(tx, &type_name, indexes)).await;
+        let done = self.writer.submit(Entry::Alone, 4_096, move |tx| listings::declare(tx, &type_name, indexes)).await;
         Ok(done?)
+    }
+
+    async fn indexes_to_fill(&self) -> Result<Vec<(TypeName, Vec<String>)>, StoreError> {
+        self.readers.read(|it| it.listings_to_fill()).await
+    }
+
+    async fn fill_indexes(&self, rows: usize) -> Result<bool, StoreError> {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let more = self.writer.submit(Entry::Alone, 4_096, move |tx| listings::fill(tx, rows)).await;
+        Ok(more?)
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
@@ -243,7 +250,8 @@ impl Reading {
 
     fn resources(&self, query: &ResourceQuery) -> Result<Vec<ResourceRow>, Fault> {
         let Some(tenant) = self.tenant_no(&query.tenant)? else { return Ok(Vec::new()) };
-        let (sql, values) = list_sql(query, tenant);
+        let listing = if query.equal.is_empty() { None } else { self.listing_for(query)? };
+        let (sql, values) = list_sql(query, tenant, listing.as_ref());
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut out = Vec::new();
@@ -260,85 +268,37 @@ impl Reading {
 }
 
 /// The SELECT of a list without its LIMIT, and its values. It may find more than belongs to the list, never less.
-pub(crate) fn list_sql(query: &ResourceQuery, tenant: i64) -> (String, Vec<SqlValue>) {
-    // The type and `deleted = 0` are literals: that's how SQLite sees that the partial indexes serve.
-    let mut sql = format!("SELECT {COLUMNS} FROM resources WHERE type = '{}' AND deleted = 0 AND tenant = ?1", query.type_name);
+pub(crate) fn list_sql(query: &ResourceQuery, tenant: i64, listing: Option<&Listing>) -> (String, Vec<SqlValue>) {
     let mut values = vec![SqlValue::Integer(tenant)];
-    for (name, wanted) in &query.equal {
-        if let (Some(column), Some(value)) = (expression(name), narrowing(wanted)) {
-            values.push(value);
-            sql.push_str(&format!(" AND {column} = ?{}", values.len()));
+    // The type and `deleted = 0` are literals: that's how SQLite sees that the partial index serves.
+    let rows = format!("type = '{}' AND deleted = 0", query.type_name);
+    let (mut sql, made, id) = match listing {
+        None => (format!("SELECT {COLUMNS} FROM resources WHERE {rows} AND tenant = ?1"), "created_at", "id"),
+        Some(listing) => {
+            let no = listing.no;
+            let mut sql =
+                format!("SELECT {COLUMNS} FROM listed_{no} CROSS JOIN resources ON tenant = owner AND id = name AND {rows} WHERE owner = ?1");
+            for (n, value) in listing.values.iter().enumerate() {
+                values.push(value.clone());
+                sql.push_str(&format!(" AND k{n} = ?{}", values.len()));
+            }
+            (sql, "made", "name")
         }
-    }
+    };
     for (bound, sign) in [(query.created.0, ">="), (query.created.1, "<=")] {
         if let Some(at) = bound {
             values.push(SqlValue::Integer(at.as_micros()));
-            sql.push_str(&format!(" AND created_at {sign} ?{}", values.len()));
+            sql.push_str(&format!(" AND {made} {sign} ?{}", values.len()));
         }
     }
     let (sign, word) = if query.oldest_first { (">", "") } else { ("<", " DESC") };
-    if let Some((at, id)) = &query.after {
+    if let Some((at, after)) = &query.after {
         values.push(SqlValue::Integer(at.as_micros()));
-        values.push(SqlValue::Text(id.as_str().to_owned()));
-        sql.push_str(&format!(" AND (created_at, id) {sign} (?{}, ?{})", values.len() - 1, values.len()));
+        values.push(SqlValue::Text(after.as_str().to_owned()));
+        sql.push_str(&format!(" AND ({made}, {id}) {sign} (?{}, ?{})", values.len() - 1, values.len()));
     }
-    sql.push_str(&format!(" ORDER BY created_at{word}, id{word}"));
+    sql.push_str(&format!(" ORDER BY {made}{word}, {id}{word}"));
     (sql, values)
-}
-
-/// What the JSON functions of SQLite make of a value that is equal to this one, if that is one value.
-fn narrowing(wanted: &Value) -> Option<SqlValue> {
-    match wanted {
-        Value::String(it) => Some(SqlValue::Text(it.clone())),
-        Value::Bool(it) => Some(SqlValue::Integer(i64::from(*it))),
-        // Beyond i64 SQLite reads a double, not always the nearest one.
-        Value::Number(it) => it.as_i64().map(SqlValue::Integer),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// The column or expression of a member. `None` for names that a JSON path cannot be trusted with.
-fn expression(member: &str) -> Option<String> {
-    match member {
-        "status" | "created_at" | "id" => Some(member.to_owned()),
-        _ if member.is_empty() || member.chars().any(|it| it.is_control() || matches!(it, '"' | '\\')) => None,
-        _ => Some(format!("json_extract(fields, '$.\"{}\"')", member.replace('\'', "''"))),
-    }
-}
-
-/// Makes the indexes of the type be these: removes what is no longer declared, adds what is new.
-fn declare(tx: &mut Tx<'_>, type_name: &TypeName, indexes: Vec<Vec<String>>) -> Result<(), Fault> {
-    let mut wanted: Vec<(String, String)> = Vec::new();
-    for mut members in indexes {
-        // Every index ends in what a list is sorted by.
-        if members.last().is_some_and(|it| it == "created_at") {
-            members.pop();
-        }
-        let Some(columns) = members.iter().map(|it| expression(it)).collect::<Option<Vec<_>>>() else {
-            tracing::warn!(type_name = %type_name, "an index of {type_name} names a member with a quote, backslash or control character and is left out");
-            continue;
-        };
-        let members = sql::json(&members)?;
-        if !columns.is_empty() && wanted.iter().all(|(it, _)| *it != members) {
-            wanted.push((members, columns.join(", ")));
-        }
-    }
-    let mut statement = tx.conn.prepare("SELECT no, members FROM resource_indexes WHERE type = ?1")?;
-    let found = statement
-        .query_map([type_name.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
-        .collect::<Result<Vec<_>, _>>()?;
-    drop(statement);
-    for (no, _) in found.iter().filter(|(_, it)| wanted.iter().all(|(members, _)| members != it)) {
-        tx.conn.execute_batch(&format!("DROP INDEX IF EXISTS resources_declared_{no}; DELETE FROM resource_indexes WHERE no = {no}"))?;
-    }
-    for (members, columns) in wanted.iter().filter(|(members, _)| found.iter().all(|(_, it)| it != members)) {
-        tx.conn.execute("INSERT INTO resource_indexes (type, members) VALUES (?1, ?2)", params![type_name.as_str(), members])?;
-        let no = tx.conn.last_insert_rowid();
-        tx.conn.execute_batch(&format!(
-            "CREATE INDEX resources_declared_{no} ON resources (tenant, {columns}, created_at, id) WHERE type = '{type_name}' AND deleted = 0"
-        ))?;
-    }
-    Ok(())
 }
 
 fn decode(row: &Row<'_>, tenant: &TenantId, type_name: &TypeName) -> Result<ResourceRow, Fault> {

@@ -653,6 +653,20 @@ pub fn query_too_expensive(type_name: &str, missing_index: &[&str]) -> Problem {
     .with("missing_index", missing_index.to_vec())
 }
 
+/// An index serves the filter once it holds all rows.
+#[must_use]
+pub fn index_being_filled(type_name: &str, index: &[&str]) -> Problem {
+    Problem::new(
+        ErrorCode::QueryTooExpensive,
+        format!(
+            "The index [{}] that serves this filter is still being filled, and there are more than {} of `{type_name}` to look at without it. Ask again in a minute.",
+            listed(index),
+            limits::ROWS_SCANNED_MAX
+        ),
+    )
+    .with("missing_index", index.to_vec())
+}
+
 /// A new declaration that stored resources do not fit; `why` names one.
 #[must_use]
 pub fn schema_incompatible(type_name: &str, count: u64, why: &str) -> Problem {

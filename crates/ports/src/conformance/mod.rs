@@ -109,6 +109,7 @@ macro_rules! conformance_suite {
                 a_list_is_of_one_tenant_and_type
                 equal_narrows_by_value
                 declared_indexes_change_no_list
+                indexes_are_filled_beside_writes
                 names_that_look_like_sql_are_only_names
                 counts_are_of_all_tenants_without_deleted_ones
                 rows_of_a_type_come_in_pages_over_all_tenants

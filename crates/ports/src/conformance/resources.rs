@@ -7,7 +7,11 @@ use crate::{
 };
 use ringback_model::{ResourceId, Subject, Timestamp};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// A payment of `acme` made at `secs`, with these members.
 fn made(id: &str, secs: u64, members: Value) -> ResourceRow {
@@ -264,6 +268,56 @@ pub async fn declared_indexes_change_no_list<S: Store>(store: &Arc<S>) {
         let expected = found.map_or(Expected::Absent, |it| Expected::Version(it.resource.version));
         commit(store, change("acme", [Change::Resource { row: Box::new(added), expected }])).await;
     }
+}
+
+/// An index over rows that are there is filled in slices, while rows are made, changed and deleted beside it.
+pub async fn indexes_are_filled_beside_writes<S: Store>(store: &Arc<S>) {
+    let v = |n: u64| json!({ "v": format!("v{}", n % 3) });
+    for from in (0..2_400).step_by(600) {
+        write(store, (from..from + 600).map(|n| made(&format!("r{n:04}"), n % 7, v(n)))).await;
+    }
+    let mut want: BTreeMap<String, u64> = (0..2_400).map(|n| (format!("r{n:04}"), n % 3)).collect();
+    let index = vec![vec!["v".to_owned(), "created_at".to_owned()]];
+    store.declare_indexes(&type_name("payment"), &index).await.unwrap();
+    let check = async |want: &BTreeMap<String, u64>, when: &str| {
+        for value in 0..4 {
+            let query = ResourceQuery { equal: vec![("v".into(), json!(format!("v{value}")))], limit: 5_000, ..payments("acme") };
+            let mut got = ids(store, query).await;
+            got.sort();
+            let all: Vec<&String> = want.iter().filter(|it| *it.1 == value).map(|it| it.0).collect();
+            assert!(got.iter().eq(all), "v{value} {when}");
+        }
+    };
+    check(&want, "before it is filled").await;
+    let to_fill = store.indexes_to_fill().await.unwrap();
+    assert!(to_fill.is_empty() || to_fill == [(type_name("payment"), vec!["v".to_owned()])], "{to_fill:?}");
+    let (mut round, mut more) = (0, true);
+    while more {
+        // One that is in the index already, one that is not, and a new one.
+        for (id, value) in [(format!("r{:04}", round * 2), 3), (format!("r{:04}", 2_399 - round), 3)] {
+            let found = store.resource(&tenant("acme"), &type_name("payment"), &resource_id(&id)).await.unwrap().unwrap();
+            let mut row = found.clone();
+            row.resource.version += 1;
+            row.resource.fields = made("x", 0, json!({ "v": format!("v{value}") })).resource.fields;
+            row.deleted = round % 3 == 2;
+            let expected = Expected::Version(found.resource.version);
+            if row.deleted { want.remove(&id) } else { want.insert(id, value) };
+            commit(store, change("acme", [Change::Resource { row: Box::new(row), expected }])).await;
+        }
+        write(store, [made(&format!("n{round:04}"), round % 7, v(round))]).await;
+        want.insert(format!("n{round:04}"), round % 3);
+        more = store.fill_indexes(150).await.unwrap();
+        assert_eq!(more, !store.indexes_to_fill().await.unwrap().is_empty());
+        round += 1;
+        if round % 4 == 0 {
+            check(&want, "while it is filled").await;
+        }
+        assert!(round < 100, "it comes to an end");
+    }
+    check(&want, "once it is whole").await;
+    store.declare_indexes(&type_name("payment"), &[]).await.unwrap();
+    assert_eq!((store.indexes_to_fill().await.unwrap(), store.fill_indexes(1).await.unwrap()), (Vec::new(), false));
+    check(&want, "without it").await;
 }
 
 pub async fn names_that_look_like_sql_are_only_names<S: Store>(store: &Arc<S>) {

@@ -149,7 +149,15 @@ pub trait Resources {
     ) -> Result<Vec<ResourceRow>, StoreError>;
 
     /// Makes the indexes of this type be exactly these lists of members, each ending in `created_at` implicitly.
+    /// One for which there are many rows may have to be filled afterwards.
     async fn declare_indexes(&self, type_name: &TypeName, indexes: &[Vec<String>]) -> Result<(), StoreError>;
+
+    /// The indexes that do not hold all rows yet, with their members, `created_at` at the end left out:
+    /// they serve no list.
+    async fn indexes_to_fill(&self) -> Result<Vec<(TypeName, Vec<String>)>, StoreError>;
+
+    /// Enters at most so many rows (at least one) into one of these, durably. Whether there is more to do.
+    async fn fill_indexes(&self, rows: usize) -> Result<bool, StoreError>;
 
     /// Timers with `due_at <= now`, earliest first, at most `limit`.
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError>;

@@ -183,9 +183,13 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::List(ListProblem::Parameter { parameter, detail }) => sentences::parameter_refused(&parameter, &sentence(&detail)),
         Error::List(ListProblem::Filter(error)) => filter_refused(&error, None),
         Error::Filter { pointer, error } => filter_refused(&error, pointer),
-        Error::QueryTooExpensive { missing_index, scanned: _ } => {
+        Error::QueryTooExpensive { missing_index, scanned: _, filling } => {
             let fields: Vec<_> = missing_index.trim_matches(['[', ']']).split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
-            sentences::query_too_expensive(asked.type_name(), &fields)
+            if filling {
+                sentences::index_being_filled(asked.type_name(), &fields)
+            } else {
+                sentences::query_too_expensive(asked.type_name(), &fields)
+            }
         }
         Error::Parameter { parameter, detail } => sentences::parameter_refused(parameter, &sentence(&detail)),
         Error::Field { pointer, detail } => sentences::fields_refused(vec![fields::invalid(&pointer, &sentence(&detail))]),

@@ -1,6 +1,7 @@
 //! What runs by itself. A task takes no input: a wake-up is a hint, a timer makes
 //! it true anyway, and running twice equals running once.
 
+mod filler;
 mod pruner;
 mod timers;
 
@@ -8,5 +9,6 @@ use crate::Service;
 
 pub(crate) fn spawn(service: &Service) {
     tokio::spawn(timers::run(service.clone()));
+    tokio::spawn(filler::run(service.clone()));
     tokio::spawn(pruner::run(service.clone()));
 }

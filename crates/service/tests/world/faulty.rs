@@ -26,6 +26,9 @@ use std::sync::{
 };
 use tokio::sync::watch;
 
+/// Indexes that are not filled, and so many slices until they are.
+pub type ToFill = (Vec<(TypeName, Vec<String>)>, usize);
+
 /// See the module.
 #[derive(Debug)]
 pub struct FaultyStore {
@@ -38,6 +41,8 @@ pub struct FaultyStore {
     pub endless: Mutex<Option<ResourceRow>>,
     /// `declare_indexes` fails.
     pub declare_fails: AtomicBool,
+    /// Indexes that are not filled, and so many slices until they are.
+    pub to_fill: Mutex<ToFill>,
     /// How often each was asked.
     pub settles: AtomicUsize,
     pub readers: AtomicUsize,
@@ -62,6 +67,7 @@ impl FaultyStore {
             reader_fails: AtomicUsize::default(),
             endless: Mutex::default(),
             declare_fails: AtomicBool::default(),
+            to_fill: Mutex::default(),
             settles: AtomicUsize::default(),
             readers: AtomicUsize::default(),
             due_timers: AtomicUsize::default(),
@@ -228,6 +234,23 @@ impl Resources for FaultyStore {
             return Err(broken());
         }
         self.inner.declare_indexes(type_name, indexes).await
+    }
+
+    async fn indexes_to_fill(&self) -> Result<Vec<(TypeName, Vec<String>)>, StoreError> {
+        Ok(self.to_fill.lock().unwrap().0.clone())
+    }
+
+    async fn fill_indexes(&self, rows: usize) -> Result<bool, StoreError> {
+        tokio::task::yield_now().await;
+        {
+            let mut it = self.to_fill.lock().unwrap();
+            it.1 = it.1.saturating_sub(1);
+            if it.1 == 0 {
+                it.0.clear();
+            }
+        }
+        self.inner.fill_indexes(rows).await?;
+        Ok(!self.indexes_to_fill().await?.is_empty())
     }
 
     async fn resource_rows(&self, after: Option<ResourceKey>, limit: usize) -> Result<Vec<ResourceRow>, StoreError> {

@@ -92,6 +92,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         fields_refused(vec![]);
         idempotency_key_reused();
         query_too_expensive("payment", &["currency", "created_at"]);
+        index_being_filled("payment", &["currency", "created_at"]);
         schema_incompatible("order", 3, "3 resources would break it: the status `paid` is gone (3)");
         destination_not_allowed("/push/url", "This address isn't reachable from the public internet.");
         unknown_event_type("/types/0", "payment.complete", Some("payment.completed"));

@@ -90,6 +90,14 @@ impl Resources for MemoryStore {
         Ok(())
     }
 
+    async fn indexes_to_fill(&self) -> Result<Vec<(TypeName, Vec<String>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn fill_indexes(&self, _rows: usize) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
         let state = self.state();
         let mut due: Vec<DueTimer> = state
