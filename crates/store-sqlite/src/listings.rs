@@ -176,19 +176,20 @@ fn fill_one(tx: &Tx<'_>, no: i64, type_name: &TypeName, members: &[String], rows
     // What changed since the index was declared is in it already.
     let last = tx
         .conn
-        .query_row(&format!("SELECT r.tenant, r.created_at, r.id {next} LIMIT 1 OFFSET ?4"), params![after.0, after.1, after.2, rows - 1], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
-        })
+        .query_row(
+            &format!("SELECT r.tenant, r.created_at, r.id {next} LIMIT 1 OFFSET ?4"),
+            params![after.0, after.1, after.2, rows - 1],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)),
+        )
         .optional()?;
     tx.conn.execute(
         &format!("INSERT OR IGNORE INTO listed_{no} SELECT {columns} {next} LIMIT ?4"),
         params![after.0, after.1, after.2, rows],
     )?;
     match last {
-        Some((tenant, made, id)) => tx.conn.execute(
-            "UPDATE listings SET at_tenant = ?2, at_made = ?3, at_id = ?4 WHERE no = ?1",
-            params![no, tenant, made, id],
-        )?,
+        Some((tenant, made, id)) => {
+            tx.conn.execute("UPDATE listings SET at_tenant = ?2, at_made = ?3, at_id = ?4 WHERE no = ?1", params![no, tenant, made, id])?
+        }
         None => tx.conn.execute("UPDATE listings SET whole = 1 WHERE no = ?1", [no])?,
     };
     Ok(())

@@ -276,8 +276,9 @@ pub(crate) fn list_sql(query: &ResourceQuery, tenant: i64, listing: Option<&List
         None => (format!("SELECT {COLUMNS} FROM resources WHERE {rows} AND tenant = ?1"), "created_at", "id"),
         Some(listing) => {
             let no = listing.no;
-            let mut sql =
-                format!("SELECT {COLUMNS} FROM listed_{no} CROSS JOIN resources ON tenant = owner AND id = name AND {rows} WHERE owner = ?1");
+            let mut sql = format!(
+                "SELECT {COLUMNS} FROM listed_{no} CROSS JOIN resources ON tenant = owner AND id = name AND {rows} WHERE owner = ?1"
+            );
             for (n, value) in listing.values.iter().enumerate() {
                 values.push(value.clone());
                 sql.push_str(&format!(" AND k{n} = ?{}", values.len()));

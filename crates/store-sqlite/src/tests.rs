@@ -349,8 +349,14 @@ fn no_statement_of_a_route_reads_a_whole_table() {
         (resources::CHANGED_AFTER.to_owned(), "events_sequence"),
         (resources::RESOURCE_AT.to_owned(), "events_subject"),
         (list(&[]), "resources_list"),
-        (list(&[("customer", "c")]), "SEARCH listed_1 USING PRIMARY KEY (owner=? AND k0=? AND (made,name)<(?,?)) | SEARCH resources USING INDEX resources_id"),
-        (list(&[("status", "created")]), "SEARCH listed_2 USING PRIMARY KEY (owner=? AND k0=? AND (made,name)<(?,?)) | SEARCH resources USING INDEX resources_id"),
+        (
+            list(&[("customer", "c")]),
+            "SEARCH listed_1 USING PRIMARY KEY (owner=? AND k0=? AND (made,name)<(?,?)) | SEARCH resources USING INDEX resources_id",
+        ),
+        (
+            list(&[("status", "created")]),
+            "SEARCH listed_2 USING PRIMARY KEY (owner=? AND k0=? AND (made,name)<(?,?)) | SEARCH resources USING INDEX resources_id",
+        ),
         (resources::DUE.to_owned(), "resources_timer"),
         (resources::NEXT.to_owned(), "resources_timer"),
         (resources::COUNT.to_owned(), "resources_list"),

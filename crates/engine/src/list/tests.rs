@@ -126,7 +126,12 @@ fn conditions_are_judged() {
 #[test]
 fn an_index_serves_what_it_binds_whole() {
     let plan = |ty: &CompiledType, query: &str| {
-        plan(&ty.decl, &ask(ty, query).unwrap(), &[]).equal.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        plan(&ty.decl, &ask(ty, query).unwrap(), &[])
+            .equal
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     for (query, want) in [
         ("", ""),

@@ -301,7 +301,11 @@ pub async fn indexes_are_filled_beside_writes<S: Store>(store: &Arc<S>) {
             row.resource.fields = made("x", 0, json!({ "v": format!("v{value}") })).resource.fields;
             row.deleted = round % 3 == 2;
             let expected = Expected::Version(found.resource.version);
-            if row.deleted { want.remove(&id) } else { want.insert(id, value) };
+            if row.deleted {
+                want.remove(&id)
+            } else {
+                want.insert(id, value)
+            };
             commit(store, change("acme", [Change::Resource { row: Box::new(row), expected }])).await;
         }
         write(store, [made(&format!("n{round:04}"), round % 7, v(round))]).await;
