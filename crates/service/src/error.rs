@@ -202,6 +202,8 @@ impl From<StoreError> for Error {
         match it {
             StoreError::Full => Self::StorageFull,
             StoreError::Closed => Self::Draining,
+            StoreError::Overloaded => Self::Overloaded,
+            StoreError::Unknown => Self::OutcomeUnknown,
             StoreError::Broken(why) => Self::Internal(why),
         }
     }

@@ -476,6 +476,8 @@ impl Reply {
             Self::Settle(reply) => {
                 let why = match why {
                     CommitError::Store(why) => why.clone(),
+                    CommitError::Overloaded => StoreError::Overloaded,
+                    CommitError::Unknown => StoreError::Unknown,
                     other => StoreError::Broken(other.to_string()),
                 };
                 Answer::Settle(reply, Err(SettleError::Store(why)))

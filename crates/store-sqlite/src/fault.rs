@@ -92,8 +92,8 @@ impl From<Fate> for CommitError {
 impl From<Fate> for StoreError {
     fn from(it: Fate) -> Self {
         match it {
-            Fate::Overloaded => Self::Broken("the writer has more to do than it can".into()),
-            Fate::Unknown => Self::Broken("it is not known whether the change was stored".into()),
+            Fate::Overloaded => Self::Overloaded,
+            Fate::Unknown => Self::Unknown,
             Fate::Not(it) => it,
         }
     }

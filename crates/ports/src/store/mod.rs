@@ -33,6 +33,12 @@ pub enum StoreError {
     /// The store is closing down.
     #[error("the store is closed")]
     Closed,
+    /// The writer's queue is full; nothing was stored. Try again later.
+    #[error("the writer has more to do than it can: try again in a moment")]
+    Overloaded,
+    /// The fate of what was to be stored is not known. The store is closing down.
+    #[error("it is not known whether the change was stored")]
+    Unknown,
     /// A broken row, an I/O error: the message is for the log, never for a client.
     #[error("storage failed: {0}")]
     Broken(String),
