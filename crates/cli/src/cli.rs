@@ -2,7 +2,7 @@
 //!
 //! Help shows examples before anything else: most people read no further.
 
-use crate::{config, data, verbs};
+use crate::{config, data, openapi, verbs};
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
@@ -55,6 +55,8 @@ pub(crate) enum Verb {
     Backup(data::BackupArgs),
     /// Show or check the configuration of `serve`
     Config(ConfigArgs),
+    /// Print the OpenAPI document
+    Openapi(openapi::OpenApiArgs),
     /// Print a completion script for a shell
     #[command(before_help = "\
 Examples:

@@ -11,6 +11,7 @@ mod demo;
 mod duration;
 mod exit;
 mod key_file;
+mod openapi;
 mod output;
 mod serve;
 mod session;
@@ -64,6 +65,7 @@ fn run(cli: Cli, typed: &[String]) -> Result<ExitCode, Failure> {
         Verb::Verify(args) => done(threads()?.block_on(data::run_verify(args))),
         Verb::Backup(args) => done(threads()?.block_on(data::run_backup(args))),
         Verb::Config(args) => done(verbs::config::run(args.verb)),
+        Verb::Openapi(args) => done(openapi::run(&args)),
         Verb::Completion { shell } => done(completion(shell)),
         Verb::Version { json } => done(version(json)),
     }

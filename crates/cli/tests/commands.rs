@@ -47,6 +47,21 @@ fn version_and_help_are_data() {
 }
 
 #[test]
+fn the_committed_openapi_document_is_what_is_printed() {
+    let dir = dir();
+    let committed = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi/v1.json")).expect("openapi/v1.json");
+    let (code, out, err) = run(ringback(dir.path(), "openapi"));
+    assert!(
+        code == 0 && err.is_empty() && out == committed,
+        "`ringback openapi > openapi/v1.json` and look at the difference; {code} {err}"
+    );
+    let (_, tenants, _) = run(ringback(dir.path(), "openapi --for tenant --public-url https://api.example.com/"));
+    assert!(tenants.contains("\"https://api.example.com\"") && !tenants.contains("/v1/tenants\""));
+    std::fs::write(dir.path().join("bad.yaml"), "type: order\nlifecycle: created ->\n").expect("a file");
+    check(ringback(dir.path(), "openapi --types ."), 5, "", "bad.yaml");
+}
+
+#[test]
 fn a_command_line_that_cant_be_understood_is_2() {
     let dir = dir();
     check(ringback(dir.path(), ""), 2, "", "Examples:");

@@ -391,7 +391,9 @@ fn only_the_doors_out_open_connections() {
 #[test]
 fn the_command_line_reaches_data_as_everybody_does() {
     // `serve` and the wiring make a server, and `verify` and `backup` read a directory (ADR 0050); everything else asks a server.
-    const MAKES_A_SERVER: [&str; 3] = ["crates/cli/src/data.rs", "crates/cli/src/serve.rs", "crates/cli/src/wiring.rs"];
+    // `openapi` shows what one would serve, and touches no data.
+    const MAKES_A_SERVER: [&str; 4] =
+        ["crates/cli/src/data.rs", "crates/cli/src/openapi.rs", "crates/cli/src/serve.rs", "crates/cli/src/wiring.rs"];
     let files = rust_files();
     let mut violations = Vec::new();
     for needle in ["ringback_store_sqlite", "ringback_service", "ringback_server", "ringback_egress"] {

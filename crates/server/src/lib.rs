@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod http;
+pub mod openapi;
 pub mod routes;
 
 pub use crate::http::{

@@ -80,6 +80,8 @@ pub enum Shape {
 pub enum Op {
     Livez,
     Readyz,
+    OpenApi,
+    Docs,
     ResourceList,
     ResourceCreate,
     ResourceGet,
@@ -182,6 +184,8 @@ use Shape::{Feed, List, Nothing, Object};
 pub const ROUTES: &[Route] = &[
     probe("/livez", Op::Livez),
     probe("/readyz", Op::Readyz),
+    Route { shape: Object, ..probe("/openapi.json", Op::OpenApi) },
+    probe("/docs", Op::Docs),
 
     route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "fields", "filter", "limit", "min_position", "sort", "ticket", "wait", "watch"]), List, Op::ResourceList),
     route(Post,   "{path}",                          ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourceCreate),

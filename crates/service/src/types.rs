@@ -68,6 +68,12 @@ impl Types {
         }
     }
 
+    /// Whether these are the types of the same moment.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn without(&self, name: &TypeName) -> Self {
         let mut all = (*self.0).clone();
         all.remove(name);

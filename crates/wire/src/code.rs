@@ -110,8 +110,9 @@ codes! {
     IdempotencyInProgress = "idempotency-in-progress", 409, "Still in progress", WithSameIdempotencyKey;
     /// The list's pages have aged out.
     CursorExpired = "cursor-expired", 410, "Cursor expired", Never;
-    /// The position is from before a restore.
+    /// Pulled events are somebody else's by now.
     LeaseExpired = "lease-expired", 410, "Lease expired", Never;
+    /// The position is from before a restore.
     CursorEpoch = "cursor-epoch", 410, "Cursor of another epoch", Never;
     /// Retention has passed that place of the log.
     LogTruncated = "log-truncated", 410, "Log truncated", Never;

@@ -23,6 +23,7 @@ mod problem;
 pub mod pull;
 mod push_headers;
 pub mod read;
+pub mod schemas;
 pub mod sentences;
 pub mod sse;
 pub mod status;

@@ -15,5 +15,6 @@ pub(crate) mod query;
 pub(crate) mod server;
 mod stream;
 mod suggest;
+mod surface;
 mod unread;
 mod v1;

@@ -16,7 +16,9 @@ use super::{
     extract::{self, Wants},
     failure::Failure,
     query::{Query, normal_path, pairs},
-    suggest, v1,
+    suggest,
+    surface::Surface,
+    v1,
 };
 use crate::routes::{self, About, Found, Method, Op, ROUTES, Route, Shape};
 use bytes::Bytes;
@@ -79,6 +81,7 @@ struct Inner {
     cors: Cors,
     budget: Arc<Budget>,
     draining: watch::Sender<bool>,
+    surface: Surface,
 }
 
 /// What is known of a request before its handler runs, and stays known when that fails.
@@ -101,7 +104,7 @@ impl Server {
     #[must_use]
     pub fn with_cors(service: Service, limits: Limits, cors: Cors) -> Self {
         let budget = Budget::new(limits.answer_bytes_max);
-        Self(Arc::new(Inner { service, limits, cors, budget, draining: watch::Sender::new(false) }))
+        Self(Arc::new(Inner { service, limits, cors, budget, draining: watch::Sender::new(false), surface: Surface::default() }))
     }
 
     /// Announces the end: who waits is answered, and connections close after their request.
@@ -179,7 +182,7 @@ impl Server {
         extract::head_fits(parts)?;
         let path = normal_path(parts.uri.path());
         let method = method(&parts.method);
-        if let Some(answer) = self.probe(&parts.method, method, &path) {
+        if let Some(answer) = self.open(parts, method, &path, door) {
             return answer.map(Into::into);
         }
         let service = self.service();
@@ -295,7 +298,7 @@ impl Server {
     }
 
     /// What is asked without a key: `None` for everything else.
-    fn probe(&self, given: &http::Method, method: Option<Method>, path: &str) -> Option<Result<Answer, Failure>> {
+    fn open(&self, parts: &Parts, method: Option<Method>, path: &str, door: Door) -> Option<Result<Answer, Failure>> {
         if !ROUTES.iter().any(|it| it.about == About::Nobody && it.path == path) {
             return None;
         }
@@ -303,10 +306,22 @@ impl Server {
             Found::Route(route, _) if route.op == Op::Readyz && (*self.0.draining.borrow() || !self.service().ready()) => {
                 Err(Error::Draining.into())
             }
+            Found::Route(route, _) if matches!(route.op, Op::OpenApi | Op::Docs) => self.surface(parts, route, door),
             Found::Route(..) => Ok(Answer::text(StatusCode::OK, "ok")),
-            Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: given.to_string(), allow }),
+            Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: parts.method.to_string(), allow }),
             Found::Nothing => return None,
         })
+    }
+
+    /// What is served, to be read. Without a key it is what tenants may do; on a laptop, everything.
+    fn surface(&self, parts: &Parts, route: &Route, door: Door) -> Result<Answer, Failure> {
+        Query::read(parts.uri.query(), route.params)?;
+        let authority = match extract::key(&parts.headers)? {
+            Some(key) => self.service().authenticate(&key)?.authority(),
+            None if door == Door::Socket || self.service().config().dev => Authority::Operator,
+            None => Authority::Tenant,
+        };
+        Ok(self.0.surface.answer(self.service(), route.op, authority))
     }
 
     /// The route of a path: one of ours, or one of a declared type.

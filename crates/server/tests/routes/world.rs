@@ -119,6 +119,11 @@ impl World {
 
     /// With room for so many who wait.
     pub(crate) async fn with(waiters_max: usize) -> Self {
+        Self::of_types(waiters_max, &[payment(), note(), dossier(), invoice()]).await
+    }
+
+    /// With these types alone.
+    pub(crate) async fn of_types(waiters_max: usize, types: &[Value]) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_458_284)));
         let store = Arc::new(MemoryStore::new());
         let sender = Arc::new(ScriptedSender::new());
@@ -137,7 +142,7 @@ impl World {
             waiters_max,
             waiters_per_key_max: waiters_max,
         };
-        let types = [payment(), note(), dossier(), invoice()].iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
+        let types = types.iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
         let service = Service::start(deps, config, types).await.expect("it starts");
         let key = service.first_key(|_| Ok(())).await.expect("a key").expect("the first one");
         Self { server: Server::new(service.clone(), Limits::default()), service, store, clock, sender, key }
@@ -169,6 +174,7 @@ impl World {
     pub(crate) fn ask(&self, method: &str, target: &str) -> Ask {
         Ask {
             server: self.server.clone(),
+            service: self.service.clone(),
             door: Door::Network,
             method: method.into(),
             target: target.into(),
@@ -219,6 +225,7 @@ pub(crate) async fn settle() {
 /// A request that is being put together; awaiting it sends it.
 pub(crate) struct Ask {
     server: Server,
+    service: Service,
     door: Door,
     method: String,
     target: String,
@@ -266,7 +273,9 @@ impl Ask {
 impl Ask {
     /// Sends it, and gives back what comes bit by bit.
     pub(crate) async fn open(self) -> Streaming {
+        let (service, method, target) = (self.service.clone(), self.method.clone(), self.target.clone());
         let (parts, body) = self.response().await.into_parts();
+        crate::judge::check_head(&service, &method, &target, parts.status.as_u16(), &parts.headers);
         Streaming { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
@@ -329,9 +338,12 @@ impl IntoFuture for Ask {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            let (service, method, target, sent) = (self.service.clone(), self.method.clone(), self.target.clone(), self.body.clone());
             let (parts, body) = self.response().await.into_parts();
             let body = body.collect().await.expect("a body").to_bytes();
-            Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+            let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
+            crate::judge::check(&service, &method, &target, &sent, &reply);
+            reply
         })
     }
 }

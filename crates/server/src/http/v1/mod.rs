@@ -32,7 +32,7 @@ use ringback_service::FeedQuery;
 pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
     match call.route.op {
         // Answered before anybody is asked who he is.
-        Op::Livez | Op::Readyz => Ok(Answer::text(StatusCode::OK, "ok")),
+        Op::Livez | Op::Readyz | Op::OpenApi | Op::Docs => Ok(Answer::text(StatusCode::OK, "ok")),
         Op::ResourceList if watch::asked(&call)? => watch::page(call).await,
         Op::ResourceList => resources::list(call).await,
         Op::ResourceCreate => resources::create(call).await,
