@@ -527,7 +527,10 @@ fn pulled() -> Value {
 /// The members of a word about pulled events, and one more that only that word has.
 fn about_pulled(more: Option<(&str, Value)>) -> Value {
     let mut members = Map::new();
-    members.insert("ack".into(), json!({ "type": "string", "minLength": 1, "maxLength": limits::ACK_TOKEN_CHARS_MAX, "description": "As the pull answered it." }));
+    members.insert(
+        "ack".into(),
+        json!({ "type": "string", "minLength": 1, "maxLength": limits::ACK_TOKEN_CHARS_MAX, "description": "As the pull answered it." }),
+    );
     members.insert(
         "events".into(),
         json!({ "type": ["array", "null"], "minItems": 1, "maxItems": limits::PAGE_ITEMS_MAX, "items": made_id("evt", "One of that answer."), "description": "Some of them; all of them, if it is left out." }),

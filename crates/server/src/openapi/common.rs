@@ -35,7 +35,10 @@ pub(super) fn query_parameter(op: Op, name: &str) -> Option<(&'static str, Value
             "As this subscription would be told: its types and its filter. `after=settled` then begins behind what it has settled.",
             json!({ "type": "string", "pattern": CHOSEN_ID }),
         ),
-        "ticket" => ("Of a stream that a browser opens: what `POST /v1/stream-tickets` answered, in the place of a key.", json!({ "type": "string", "minLength": 1 })),
+        "ticket" => (
+            "Of a stream that a browser opens: what `POST /v1/stream-tickets` answered, in the place of a key.",
+            json!({ "type": "string", "minLength": 1 }),
+        ),
         "watch" => ("`true`: not the list, but what becomes of it.", json!({ "type": "boolean", "default": false })),
         "limit" => (
             "How many at most; more than 1,000 is clamped. A page of a feed may exceed it by the rest of a change set.",
@@ -88,9 +91,10 @@ pub(super) fn header(name: &str) -> Option<Value> {
         "Allow" => ("The methods that there are.", json!({ "type": "string" })),
         "Cache-Control" => ("`no-store`: the answer is for you alone, and for once.", json!({ "type": "string" })),
         "Content-Security-Policy" => ("Nothing is loaded, nothing runs.", json!({ "type": "string" })),
-        "ETag" => {
-            ("The version, opaque: send it back as `If-None-Match` or `If-Match`. That of a list is weak.", json!({ "type": "string", "pattern": "^(W/)?\".*\"$" }))
-        }
+        "ETag" => (
+            "The version, opaque: send it back as `If-None-Match` or `If-Match`. That of a list is weak.",
+            json!({ "type": "string", "pattern": "^(W/)?\".*\"$" }),
+        ),
         "Idempotency-Replayed" => {
             ("`true`: this was answered before under the same Idempotency-Key.", json!({ "type": "string", "const": "true" }))
         }

@@ -527,7 +527,9 @@ impl Operation {
     pub(super) fn tried(mut self) -> Self {
         let tried = named("DryRun");
         match self.answers.iter_mut().find(|it| it.status == 200) {
-            Some(Good { content: Content::Json(schema) | Content::JsonOrStream(schema), .. }) => *schema = serde_json::json!({ "anyOf": [schema.clone(), tried] }),
+            Some(Good { content: Content::Json(schema) | Content::JsonOrStream(schema), .. }) => {
+                *schema = serde_json::json!({ "anyOf": [schema.clone(), tried] })
+            }
             _ => self.answers.push(ok("With `dry_run=true`: what it would have made.", tried, &[])),
         }
         self
