@@ -240,6 +240,8 @@ pub struct Window {
     lines: BTreeMap<Arc<Subject>, Line>,
     /// Ranges of this generation: from (exclusive) → to (inclusive).
     skipped: BTreeMap<Place, Place>,
+    /// What `plan_skip` said, until it is done or given up.
+    planned: BTreeMap<Place, Place>,
 
     /// What was handed out to whoever pulls; `None` while it is pushed.
     leases: Option<Leases>,
@@ -296,6 +298,7 @@ impl Window {
             due: BTreeSet::new(),
             lines: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            planned: BTreeMap::new(),
             leases: None,
             fresh_in_flight: 0,
             retries_in_flight: 0,
@@ -405,11 +408,29 @@ impl Window {
     /// The ranges to skip so that nothing at or below `end` is owed any more,
     /// but for what is in flight and what is an exception.
     ///
-    /// Changes nothing: store the ranges, then call `skip`. In between the window
-    /// must not start or be offered anything (it is paused).
+    /// Store the ranges, then call `skip`; or `set_active`, if they were not stored. In
+    /// between the window must not start or be offered anything (it is paused), and what is
+    /// in the ranges stays what it is: it is not held behind a try that fails meanwhile.
     #[must_use]
-    pub fn plan_skip(&self, end: Place, why: &str) -> Vec<SkippedRange> {
-        self.gaps(end, why, true)
+    pub fn plan_skip(&mut self, end: Place, why: &str) -> Vec<SkippedRange> {
+        let ranges = self.gaps(end, why, true);
+        self.planned = ranges.iter().map(|it| (it.from, it.to)).collect();
+        ranges
+    }
+
+    /// Whether it is about to be skipped.
+    fn is_planned(&self, place: Place) -> bool {
+        self.planned.range(..place).next_back().is_some_and(|(_, to)| place <= *to)
+    }
+
+    /// What was planned to be skipped is not.
+    fn forget_plan(&mut self, now: Timestamp) {
+        for (from, to) in core::mem::take(&mut self.planned) {
+            let subjects: Vec<_> = self.fresh.range(from + 1..=to).filter_map(|(_, it)| it.subject.clone()).collect();
+            for subject in &subjects {
+                self.refresh_line(Some(subject), now);
+            }
+        }
     }
 
     /// The ranges of the reader's next life if it begins at `target`: those of this one below
@@ -449,6 +470,7 @@ impl Window {
     ///
     /// Exceptions are kept; what is in flight ends and settles.
     pub fn skip(&mut self, ranges: &[SkippedRange], end: Place, now: Timestamp) {
+        self.planned.clear();
         self.add_ranges(ranges);
         let generation = self.generation;
         let mut subjects = Vec::new();
@@ -499,6 +521,7 @@ impl Window {
             self.recheck(now);
         }
         self.active = active;
+        self.forget_plan(now);
     }
 
     /// Whether new tries start.

@@ -125,6 +125,7 @@ impl Window {
         while let Some(line) = self.lines.get(subject)
             && let (Some(first), Some(failed)) = (line.waiting.first().copied(), line.failed.first())
             && *failed < first
+            && !self.is_planned(first)
             && self.fresh.get(&first).is_some_and(|it| !it.in_flight && self.is_ordered(it.revision))
             && let Some(fresh) = self.remove_fresh(first)
         {

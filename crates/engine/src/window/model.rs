@@ -86,7 +86,7 @@ impl Window {
         for (waiting, failed, _) in lines.values() {
             if let (Some(first), Some(failed)) = (waiting.first(), failed.first()) {
                 let it = &self.fresh[first];
-                let stays = it.in_flight || !self.is_ordered(it.revision) || first < failed;
+                let stays = it.in_flight || !self.is_ordered(it.revision) || first < failed || self.is_planned(*first);
                 assert!(stays, "{first} keeps the cursor back behind an exception");
             }
         }
@@ -205,6 +205,8 @@ struct World {
     spent: BTreeMap<Place, u32>,
     unroutable_until: Option<Timestamp>,
     last_cursor: Place,
+    /// What is about to be skipped, up to where, and what was in flight then.
+    planned: Option<(Vec<SkippedRange>, Place, BTreeSet<Place>)>,
 }
 
 fn revision(no: RevisionNo, from: Place, order: Order) -> Revision {
@@ -232,6 +234,7 @@ impl World {
             spent: BTreeMap::new(),
             unroutable_until: None,
             last_cursor: 0,
+            planned: None,
         }
     }
 
@@ -414,11 +417,14 @@ impl World {
             .filter_map(|it| if let ExceptionState::Retrying { due_at } = it.state { Some((it.place, due_at)) } else { None })
             .collect();
         self.last_cursor = self.store.cursor;
+        self.planned = None;
     }
 
     fn step(&mut self, op: Op) {
         match op {
             Op::Append(kinds) => self.log.extend(kinds),
+            // While something is about to be skipped nothing is read.
+            Op::Read(_) if self.planned.is_some() => {}
             Op::Read(most) => self.read(usize::from(most)),
             Op::Start(most) => {
                 self.start(usize::from(most));
@@ -450,29 +456,38 @@ impl World {
                 }
             }
             Op::Crash { written, arrived } => self.crash(written, arrived),
-            Op::Pause => self.window.set_active(false, self.now),
+            Op::Pause => {
+                self.planned = None;
+                self.window.set_active(false, self.now);
+            }
             Op::Resume => {
                 if !self.window.is_active() {
                     self.unroutable_until = self.unroutable_until.map(|it| it.min(self.now));
                 }
+                // If something was about to be skipped, it was not stored.
+                self.planned = None;
                 self.window.set_active(true, self.now);
             }
             Op::RetryNow(which) if self.window.counts().all() > 0 => {
                 let place = self.window.exceptions().nth(which.index(self.window.counts().all())).unwrap().place;
                 self.retry_now(place);
             }
-            Op::FromNow if !self.window.is_active() => {
+            Op::FromNow if !self.window.is_active() && self.planned.is_none() => {
                 let ranges = self.window.plan_skip(self.last(), "resumed-from-now");
                 for place in ranges.iter().flat_map(|it| it.from + 1..=it.to) {
                     assert!(!self.store.is_skipped(place), "{place} is skipped twice");
                     assert!(!self.in_flight.contains_key(&place), "{place} is skipped while it is in flight");
                 }
+                self.planned = Some((ranges, self.last(), self.in_flight.keys().copied().collect()));
+            }
+            Op::FromNow if !self.window.is_active() => {
+                let Some((ranges, end, were_in_flight)) = self.planned.take() else { return };
                 self.store.ranges.extend(ranges.iter().cloned());
-                self.window.skip(&ranges, self.last(), self.now);
+                self.window.skip(&ranges, end, self.now);
                 self.unroutable_until = None;
-                for place in self.matching(self.last()).collect::<Vec<_>>() {
+                for place in self.matching(end).collect::<Vec<_>>() {
                     let open = place > self.store.cursor && !self.known.contains(&place) && !self.store.is_skipped(place);
-                    let kept = self.in_flight.contains_key(&place) || self.window.exception(place).is_some();
+                    let kept = were_in_flight.contains(&place) || self.window.exception(place).is_some();
                     assert!(!open || kept, "{place} is still owed after a resume from now");
                 }
             }

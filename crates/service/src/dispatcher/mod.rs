@@ -618,7 +618,7 @@ impl Dispatcher {
                 let _ = reply.send(read);
             }
             Command::PlanSkip { no, end, why, reply } => {
-                let _ = reply.send(self.readers.get(&no).map(|it| it.window.plan_skip(end, why)));
+                let _ = reply.send(self.readers.get_mut(&no).map(|it| it.window.plan_skip(end, why)));
             }
             Command::Skip { no, ranges, end, reply } => {
                 if let Some(reader) = self.readers.get_mut(&no) {

@@ -56,7 +56,7 @@ fn skipping_cuts_around_what_is_not_owed_or_not_over() {
 fn a_plan_has_a_hole_for_each_that_stays() {
     let exceptions = vec![row(3, "", 1, parked()), row(12, "", 1, parked()), row(15, "", 1, parked())];
     let resume = Resume { cursor: 5, exceptions, delivered_above: vec![6, 8, 9], skipped: vec![range(10, 11), range(13, 14)] };
-    let b = Bench::resumed(resume, Order::None, limits());
+    let mut b = Bench::resumed(resume, Order::None, limits());
     assert_eq!(b.window.plan_skip(20, "resumed-from-now"), [range(6, 7), range(9, 10), range(12, 13), range(15, 20)]);
     assert_eq!(b.window.plan_skip(10, "resumed-from-now"), [range(6, 7), range(9, 10)]);
 }
