@@ -65,6 +65,8 @@ pub struct Subscribed {
     pub id: Option<SubscriptionId>,
     /// The most that was ever asked for.
     pub concurrency_max: usize,
+    /// Until when what it wants, or in which order, was last edited.
+    pub edited_at: Option<Timestamp>,
     /// It was deleted, or may have been.
     pub deleted: bool,
 }

@@ -28,11 +28,14 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         let from = subscription.revisions.first().map_or(0, |it| it.from);
         let owed = reader.owed(&it.log).into_iter().any(|event| reader.skipped(event.place(&subscription.scope)) == 0);
         let wanted = awaited(until);
-        let never = it.log.iter().any(|event| {
+        let ends = |event: &&std::sync::Arc<ringback_model::event::Event>| {
             let ours = event.tenant == subscription.tenant && event.subject == subscription.subject && event.sequence > from;
-            let Some(of) = event.of.as_ref().filter(|_| ours && reader.skipped(event.sequence) == 0) else { return false };
+            let Some(of) = event.of.as_ref().filter(|_| ours) else { return false };
             of.deleted || of.entered.as_ref().is_some_and(|it| !reachable(it.as_str(), &wanted))
-        });
+        };
+        // What was skipped need not be heard of; but one may be done with it, since it came, or can't come any more.
+        let can_not_come = it.log.iter().any(|event| ends(&event));
+        let never = it.log.iter().filter(ends).any(|event| reader.skipped(event.sequence) == 0);
         let state = reader.subscription.state;
         if (owed || never) && state != State::Done {
             wrong.push(format!(
@@ -41,7 +44,8 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                 if owed { "its status came" } else { "its status can't come" }
             ));
         }
-        if !owed && !never && state == State::Done {
+        let came = !reader.owed(&it.log).is_empty();
+        if !came && !can_not_come && state == State::Done {
             wrong.push(format!("{} is done and its status may still come", subscription.id));
         }
     }

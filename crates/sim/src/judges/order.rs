@@ -13,6 +13,9 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let tries = it.tries_of();
     for subscription in it.subscriptions.values().filter(|it| it.revisions.iter().all(|it| it.order == Order::Subject)) {
         let Some(record) = record_of(subscription.url().unwrap_or_default()) else { continue };
+        // What was tried before may not have been what is wanted now: an earlier event that came to be owed
+        // by an edit is tried after it.
+        let since = it.subscribed.get(record).and_then(|it| it.edited_at);
         let skips = it.skipped.get(&subscription.no).map_or(&[][..], Vec::as_slice);
         let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for event in it.log.iter().filter(|it| wants(subscription, it)) {
@@ -23,11 +26,12 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         for line in lines.values() {
             for (at, later) in line.iter().enumerate() {
                 let starts = tries.get(&(record, later.id)).map_or(&[][..], Vec::as_slice);
+                let starts: Vec<_> = starts.iter().filter(|it| since.is_none_or(|since| it.started > since)).collect();
                 for earlier in &line[..at] {
                     let before = tries.get(&(record, earlier.id)).map_or(&[][..], Vec::as_slice);
                     let place = earlier.place(&subscription.scope);
                     let skipped = skips.iter().any(|it| it.from < place && place <= it.to);
-                    for start in starts {
+                    for start in &starts {
                         let over = |end: &&&crate::history::Try| end.ended.is_some_and(|at| at <= start.started);
                         let delivered = before.iter().filter(over).any(|it| matches!(it.end, End::Answered(200..=299)));
                         let spent = before.iter().filter(over).filter(|it| !matches!(it.end, End::Unroutable | End::Cut)).count();

@@ -8,6 +8,7 @@ use ringback_model::{
     event::PayloadForm,
     subscription::{Order, State, TypePattern, Until},
 };
+use ringback_ports::Clock as _;
 use ringback_service::{Ctx, IfMatch, NewPush, NewSubscription, ResumeFrom, SubscriptionPatch, SubscriptionWritten};
 use ringback_signature::Secret;
 
@@ -91,6 +92,7 @@ impl Subscriber {
                 secret: secret.clone(),
                 id: None,
                 concurrency_max: concurrency_max as usize,
+                edited_at: None,
                 deleted: false,
             });
             it.subscribed.len() - 1
@@ -186,11 +188,14 @@ impl Subscriber {
                     }
                     _ => patch.description = Some(format!("edit {}", chance.below(100))),
                 }
-                (
-                    "edited",
-                    life.write(chance, &ctx, None, render, |write| service.patch_subscription(&ctx, &id, patch, IfMatch::None, write))
-                        .await,
-                )
+                let otherwise = patch.types.is_some() || patch.order.is_some();
+                let write = |write| service.patch_subscription(&ctx, &id, patch, IfMatch::None, write);
+                let told = life.write(chance, &ctx, None, render, write).await;
+                if otherwise {
+                    let now = life.shared.clock.now();
+                    life.shared.journal.with(|it| it.subscribed[record].edited_at = Some(now));
+                }
+                ("edited", told)
             }
             35..=59 => ("paused", life.write(chance, &ctx, None, render, |write| service.pause(&ctx, &id, write)).await),
             60..=77 => {
