@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use ringback_model::{limits, names::excerpt};
-use ringback_service::{Error, Service, WhyNot};
+use ringback_service::{Error, Service, WhyNot, idempotency_key};
 
 /// The longest `X-Request-Id` that is echoed.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -47,6 +47,12 @@ pub(crate) fn head_fits(parts: &Parts) -> Result<(), Failure> {
         Some(twice) => Err(Failure::ParameterTwice { name: twice.as_str().to_owned() }),
         None => Ok(()),
     }
+}
+
+/// The Idempotency-Key that a request brings.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let key = headers.get("idempotency-key").map(|it| idempotency_key::check_key(it.as_bytes()));
+    key.transpose().map_err(|_| Failure::IdempotencyKeyMalformed)
 }
 
 /// The key that a request brings: a Bearer token, or the user name of Basic.

@@ -261,7 +261,11 @@ impl Server {
             bytes = extract::body(service, &parts.headers, body, self.limits().body_timeout).await?;
             // A dry run stores nothing, so there is nothing that it could repeat.
             let dry = Query::read(parts.uri.query(), route.params).is_ok_and(|it| matches!(it.dry_run(), Ok(true)));
-            match if dry { None } else { self.begin(&ctx, route.method, path, parts, &bytes).await? } {
+            let begun = match extract::idempotency_key(&parts.headers)? {
+                Some(key) if !dry => Some(self.begin(&ctx, route.method, path, parts, &bytes, key).await?),
+                _ => None,
+            };
+            match begun {
                 Some(Begin::Replay(kept)) => return replayed(&kept).map(Into::into),
                 Some(Begin::Go(it)) => permit = Some(it),
                 None => {}
@@ -375,14 +379,12 @@ impl Server {
         })
     }
 
-    /// What an Idempotency-Key means; `None` without one.
-    async fn begin(&self, ctx: &Ctx, method: Method, path: &str, parts: &Parts, body: &[u8]) -> Result<Option<Begin>, Failure> {
-        let Some(key) = parts.headers.get("idempotency-key") else { return Ok(None) };
-        let key = idempotency_key::check_key(key.as_bytes()).map_err(|_| Failure::IdempotencyKeyMalformed)?;
+    /// What an Idempotency-Key means.
+    async fn begin(&self, ctx: &Ctx, method: Method, path: &str, parts: &Parts, body: &[u8], key: &str) -> Result<Begin, Failure> {
         let text = |name: header::HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok());
         let scope = idempotency_key::scope(ctx.tenant_text(), method.as_str(), path, key);
         let print = idempotency_key::fingerprint(body, text(header::CONTENT_TYPE), parts.uri.query(), text(header::IF_MATCH));
-        Ok(Some(self.service().begin(ctx, scope, print).await?))
+        Ok(self.service().begin(ctx, scope, print).await?)
     }
 }
 

@@ -177,7 +177,7 @@ pub(super) fn header_parameters() -> Value {
         "Idempotency-Key": it(
             "Idempotency-Key",
             "A new UUID for each new request: the same request under it is answered once more instead of done once more, for 24 hours.",
-            json!({ "type": "string", "minLength": 1, "maxLength": limits::IDEMPOTENCY_KEY_BYTES_MAX, "pattern": "^[!-~]+$" }),
+            json!({ "type": "string", "minLength": 1, "maxLength": limits::IDEMPOTENCY_KEY_BYTES_MAX, "pattern": "^[ -~]+$" }),
         ),
         "Prefer": it("Prefer", "`wait=30`: the same as the parameter, which comes first.", json!({ "type": "string", "pattern": "^wait=[0-9]{1,2}$" })),
     })

@@ -434,7 +434,8 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
 
 /// One event, or a list of them in the order of the request.
 fn published() -> Value {
-    serde_json::json!({ "oneOf": [named("Event"), list_of(named("Event"))] })
+    // Not `oneOf`: an event whose data is a list looks like a list, too.
+    serde_json::json!({ "anyOf": [named("Event"), list_of(named("Event"))] })
 }
 
 /// What is said of a route of a declared type; `transition` where the route is one.
