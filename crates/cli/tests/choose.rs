@@ -62,7 +62,7 @@ async fn check(language: &str, way: &str) {
         Ok(it) => it,
         Err(why) => return skipped(&format!("{language} {way}"), &why),
     };
-    let server = Server::start().await;
+    let mut server = Server::start().await;
     let api = server.api();
     api.post("/payment", Some(&json!({ "id": "123", "amount": 1999, "currency": "eur" }))).await.expect("a payment");
     let dir = tempfile::tempdir().expect("a directory");
@@ -70,8 +70,12 @@ async fn check(language: &str, way: &str) {
     let mut command = std::process::Command::new(program);
     without_our_variables(&mut command).arg(file).current_dir(dir.path());
     command.env("RINGBACK_URL", server.url()).env("RINGBACK_KEY", server.key()).env("PORT", "0");
-    let mut command = Command::from(command);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
+    // Into files, so that it can be seen how far it is; Python would else keep lines to itself.
+    command.env("PYTHONUNBUFFERED", "1");
+    let said = [dir.path().join("out"), dir.path().join("err")];
+    let [out, err] = said.each_ref().map(|it| std::fs::File::create(it).expect("a file"));
+    let mut child = Command::from(command).stdout(out).stderr(err).kill_on_drop(true).spawn().expect("it starts");
+    let heard = || said.each_ref().map(|it| std::fs::read_to_string(it).expect("text"));
     if way == "called" {
         // So that it is seen to be called by what happens later, not by what had happened.
         eventually(async || {
@@ -80,15 +84,23 @@ async fn check(language: &str, way: &str) {
         })
         .await;
     }
+    if way == "stream" {
+        // It goes on behind what it has, over the end of the server.
+        eventually(async || heard()[0].contains("payment.created").then_some(())).await;
+        server.kill_and_restart().await;
+    }
     api.post("/payment/123/process", None).await.expect("it is processed");
     api.post("/payment/123/complete", None).await.expect("it completes");
-    let done = tokio::time::timeout(DEADLINE, child.wait_with_output()).await.expect("it ends").expect("an end");
-    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let status = tokio::time::timeout(DEADLINE, child.wait()).await.unwrap_or_else(|_| panic!("{language} {way} goes on: {:?}", heard()));
+    let status = status.expect("an end");
+    let [out, err] = heard();
     assert!(
-        done.status.success() && out.contains(if way == "called" && language == "sh" { "whsec_" } else { "completed" }),
-        "{language} {way}: {}\n{out}\n{err}",
-        done.status
+        status.success() && out.contains(if way == "called" && language == "sh" { "whsec_" } else { "completed" }),
+        "{language} {way}: {status}\n{out}\n{err}"
     );
+    if way == "stream" {
+        assert_eq!(out.matches("payment.created").count(), 1, "{language} {way}: it was told again what it had\n{out}\n{err}");
+    }
 }
 
 #[tokio::test]
@@ -113,6 +125,20 @@ async fn who_follows_learns_it() {
 }
 
 #[tokio::test]
+async fn who_streams_learns_it() {
+    for language in ["sh", "python", "js"] {
+        check(language, "stream").await;
+    }
+}
+
+#[tokio::test]
+async fn who_pulls_learns_it() {
+    for language in ["sh", "python", "js"] {
+        check(language, "pull").await;
+    }
+}
+
+#[tokio::test]
 async fn who_is_called_learns_it() {
     for language in ["sh", "python", "js"] {
         check(language, "called").await;
@@ -123,10 +149,10 @@ async fn who_is_called_learns_it() {
 fn every_block_is_run() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/choose.md")).expect("docs/choose.md");
     let blocks: Vec<_> = text.lines().filter_map(|it| it.strip_prefix("```")).filter(|it| !it.is_empty()).collect();
-    assert_eq!(blocks.len(), 12, "a new block needs its test above: {blocks:?}");
+    assert_eq!(blocks.len(), 18, "a new block needs its test above: {blocks:?}");
     let known = |it: &&&str| {
         it.split_once(' ')
-            .is_some_and(|(language, way)| ["sh", "python", "js"].contains(&language) && ["ask", "wait", "follow", "called"].contains(&way))
+            .is_some_and(|(language, way)| ["sh", "python", "js"].contains(&language) && ["ask", "wait", "follow", "stream", "pull", "called"].contains(&way))
     };
     assert_eq!(blocks.iter().filter(known).count(), blocks.len(), "{blocks:?}");
 }
