@@ -63,6 +63,7 @@ Examples:
     },
     /// Show one delivery
     #[command(before_help = "Examples:\n  ringback deliveries show dlv_01J…")]
+    #[command(alias = "get")]
     Show {
         /// Its id
         id: String,

@@ -74,6 +74,7 @@ Examples:
     },
     /// Show one event, exactly as it is pushed with `payload: full`
     #[command(before_help = "Examples:\n  ringback events get evt_01J… --json")]
+    #[command(alias = "show")]
     Get {
         /// Its id
         id: String,

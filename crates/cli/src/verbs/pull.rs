@@ -116,7 +116,7 @@ impl Stop {
 pub(crate) async fn run(session: &Session, args: PullArgs) -> Outcome {
     let at = format!("/v1/subscriptions/{}", segment(&args.id));
     let mut puller = Puller { session, args, at, stop: Stop::new()? };
-    let mut answered = false;
+    let (mut answered, mut worked) = (false, false);
     let mut pause = PAUSE.0;
     loop {
         let wait = if puller.args.follow && answered { WAIT_SECS } else { 0 };
@@ -134,16 +134,32 @@ pub(crate) async fn run(session: &Session, args: PullArgs) -> Outcome {
                 pause = (pause * 2).min(PAUSE.1);
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(unless_new(error, &puller.args.id)),
         };
         (answered, pause) = (true, PAUSE.0);
         let empty = batch.data.is_empty();
+        if empty && !worked && !puller.args.follow {
+            say("Nothing here.");
+        }
+        worked |= !empty;
         puller.handle(batch).await?;
         // Without a command one answer is what was asked for; with one, all that is there.
         let over = !puller.args.follow && (empty || puller.args.exec.is_none());
         if over || puller.stop.stopped {
             return Ok(());
         }
+    }
+}
+
+/// What was refused; where nothing of that name is, how to make it.
+fn unless_new(error: ClientError, id: &str) -> Failure {
+    let failure = Failure::from(error);
+    match (&failure.message, failure.exit) {
+        (Some(message), Exit::NotFound) => {
+            let make = format!("To make it: ringback subscriptions create --id {id} --types 'payment.*'");
+            Failure::new(Exit::NotFound, format!("{message}\n{make}"))
+        }
+        _ => failure,
     }
 }
 

@@ -59,6 +59,7 @@ Examples:
     },
     /// Show one resource
     #[command(before_help = "Examples:\n  ringback resources get payment 123")]
+    #[command(alias = "show")]
     Get(Which),
     /// Show a resource's status, or wait for it
     #[command(before_help = "\
@@ -283,9 +284,23 @@ async fn path_of(session: &Session, name: &str) -> Result<String, Failure> {
         Ok(answer) => answer.json()?.get("path").and_then(Value::as_str).map(str::to_owned),
         // A key that may not read types may still read resources; most types are where their name says.
         Err(it) if it.exit == Exit::NotAuthorised => None,
+        Err(it) if it.exit == Exit::NotFound => return Err(no_such_type(session, name, it).await),
         Err(it) => return Err(it),
     };
     Ok(declared.unwrap_or_else(|| format!("/{}", segment(name))))
+}
+
+/// A name that is no type's is often nearly one: so those that are there are listed.
+async fn no_such_type(session: &Session, name: &str, otherwise: Failure) -> Failure {
+    let known = match session.get("/v1/types").await.map(|it| it.json()) {
+        Ok(Ok(body)) => body,
+        _ => return otherwise,
+    };
+    let names: Vec<_> = known.get("data").and_then(Value::as_array).into_iter().flatten().filter_map(|it| it.get("type")?.as_str()).collect();
+    if names.is_empty() {
+        return otherwise;
+    }
+    Failure::new(Exit::NotFound, format!("There is no type `{name}`. There are: {}.", names.join(", ")))
 }
 
 async fn status(session: &Session, which: &Which, until: Option<&str>, wait: Option<std::time::Duration>) -> Outcome {

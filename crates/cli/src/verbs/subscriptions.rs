@@ -66,6 +66,7 @@ Examples:
     },
     /// Show one subscription
     #[command(before_help = "Examples:\n  ringback subscriptions show sub_01J…")]
+    #[command(alias = "get")]
     Show {
         /// Its id
         id: String,
@@ -223,6 +224,11 @@ pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
     let answer = match verb {
         SubscriptionsVerb::Create { endpoint, id, from, secret, fields } => {
             let shown = secret.is_none();
+            if let Some(text) = endpoint.as_ref().filter(|it| !it.contains(':') && !it.contains('/')) {
+                return Err(Failure::usage(format!(
+                    "`{text}` is no URL. An endpoint to call is one such as https://yourapp.com/webhook; a subscription to pull from has a name: --id {text}"
+                )));
+            }
             let mut body = fields.body(endpoint, from, secret)?;
             if session.tenant.as_deref() == Some("*") {
                 body.insert("tenant".into(), "*".into());

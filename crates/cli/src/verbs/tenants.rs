@@ -39,6 +39,7 @@ pub(crate) enum TenantsVerb {
     },
     /// Show one tenant
     #[command(before_help = "Examples:\n  ringback tenants show acme")]
+    #[command(alias = "get")]
     Show {
         /// Its id
         id: String,

@@ -112,6 +112,22 @@ fn tenants() {
 }
 
 #[test]
+fn get_and_show_are_the_same_word() {
+    for (noun, path) in [("types", "/v1/types"), ("tenants", "/v1/tenants"), ("subscriptions", "/v1/subscriptions"), ("deliveries", "/v1/deliveries"), ("events", "/v1/events")] {
+        for verb in ["get", "show"] {
+            check(&[noun, verb, "one"], &[&format!("GET {path}/one")]);
+        }
+    }
+}
+
+#[test]
+fn a_name_is_no_endpoint() {
+    ends(&["subscriptions", "create", "ledger"], Exit::Usage);
+    check(&["subscriptions", "create", "http://a.example"], &[r#"POST /v1/subscriptions {"push":{"url":"http://a.example"}}"#]);
+    check(&["subscriptions", "create", "--id", "ledger"], &["PUT /v1/subscriptions/ledger {}"]);
+}
+
+#[test]
 fn resources_are_where_their_type_says() {
     let order = "GET /v1/types/order";
     check(&["resources", "create", "order", "-d", r#"{"amount":1.50}"#], &[order, r#"POST /shop/orders {"amount":1.50}"#]);

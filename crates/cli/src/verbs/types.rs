@@ -33,6 +33,7 @@ pub(crate) enum TypesVerb {
     },
     /// Show one type's declaration
     #[command(before_help = "Examples:\n  ringback types show payment --json")]
+    #[command(alias = "get")]
     Show {
         /// Its name
         name: String,
