@@ -151,8 +151,9 @@ fn every_block_is_run() {
     let blocks: Vec<_> = text.lines().filter_map(|it| it.strip_prefix("```")).filter(|it| !it.is_empty()).collect();
     assert_eq!(blocks.len(), 18, "a new block needs its test above: {blocks:?}");
     let known = |it: &&&str| {
-        it.split_once(' ')
-            .is_some_and(|(language, way)| ["sh", "python", "js"].contains(&language) && ["ask", "wait", "follow", "stream", "pull", "called"].contains(&way))
+        it.split_once(' ').is_some_and(|(language, way)| {
+            ["sh", "python", "js"].contains(&language) && ["ask", "wait", "follow", "stream", "pull", "called"].contains(&way)
+        })
     };
     assert_eq!(blocks.iter().filter(known).count(), blocks.len(), "{blocks:?}");
 }

@@ -296,7 +296,8 @@ async fn no_such_type(session: &Session, name: &str, otherwise: Failure) -> Fail
         Ok(Ok(body)) => body,
         _ => return otherwise,
     };
-    let names: Vec<_> = known.get("data").and_then(Value::as_array).into_iter().flatten().filter_map(|it| it.get("type")?.as_str()).collect();
+    let names: Vec<_> =
+        known.get("data").and_then(Value::as_array).into_iter().flatten().filter_map(|it| it.get("type")?.as_str()).collect();
     if names.is_empty() {
         return otherwise;
     }

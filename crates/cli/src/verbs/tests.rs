@@ -113,7 +113,13 @@ fn tenants() {
 
 #[test]
 fn get_and_show_are_the_same_word() {
-    for (noun, path) in [("types", "/v1/types"), ("tenants", "/v1/tenants"), ("subscriptions", "/v1/subscriptions"), ("deliveries", "/v1/deliveries"), ("events", "/v1/events")] {
+    for (noun, path) in [
+        ("types", "/v1/types"),
+        ("tenants", "/v1/tenants"),
+        ("subscriptions", "/v1/subscriptions"),
+        ("deliveries", "/v1/deliveries"),
+        ("events", "/v1/events"),
+    ] {
         for verb in ["get", "show"] {
             check(&[noun, verb, "one"], &[&format!("GET {path}/one")]);
         }

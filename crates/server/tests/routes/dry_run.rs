@@ -41,7 +41,10 @@ async fn it_is_refused_as_the_write_would_be() {
         (world.post("/payment/123/refund?dry_run=true", json!({ "amount": 5 })), "409 transition-not-allowed"),
         (world.patch("/payment/123?dry_run=true", json!({ "customer": "x" })).header("if-match", "\"7\""), "412 precondition-failed"),
         (world.post("/v1/events?dry_run=true", json!({ "type": "payment.completed", "data": {} })), "409 type-owned"),
-        (world.post("/payment?dry_run=true", json!({ "amount": 5, "currency": "eur" })).header("idempotency-key", "\u{fc}"), "400 bad-parameter"),
+        (
+            world.post("/payment?dry_run=true", json!({ "amount": 5, "currency": "eur" })).header("idempotency-key", "\u{fc}"),
+            "400 bad-parameter",
+        ),
         (world.post("/payment?dry_run=yes", json!({ "amount": 5, "currency": "eur" })), "400 bad-parameter"),
     ] {
         assert_eq!(ask.await.code(), code);
