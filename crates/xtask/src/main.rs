@@ -8,7 +8,8 @@
 
 use std::process::{Command, ExitCode};
 
-const USAGE: &str = "usage: cargo xtask proof [--seeds N] [--kills N]    (300 seeds and 200 kills if nothing is said)";
+const USAGE: &str =
+    "usage: cargo xtask proof [--seeds N] [--kills N] [--fuzz TIMES]    (300 seeds, 200 kills and each corpus once if nothing is said)";
 
 /// One suite: what it is called, how `cargo test` is asked for it, and how its counts are recognised.
 struct Suite {
@@ -21,7 +22,7 @@ struct Suite {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let Some([seeds, kills]) = proof(&words) else {
+    let Some([seeds, kills, fuzz]) = proof(&words) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
@@ -40,19 +41,26 @@ fn main() -> ExitCode {
             count: kills,
             tells: &["kill points: ", "I/O errors: ", "full disk: ", "power loss: ", "skipped: "],
         },
+        Suite {
+            name: "fuzz",
+            test: &["--package", "ringback-fuzz", "--test", "corpora"],
+            variable: "RINGBACK_FUZZ",
+            count: fuzz,
+            tells: &["fuzz "],
+        },
     ];
     // All of them run, also after one that failed.
     let failed = suites.iter().filter(|it| !run(it)).count();
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Seeds and kills; `None` when the words can't be understood.
-fn proof(words: &[String]) -> Option<[u32; 2]> {
-    let mut counts = [300, 200];
+/// Seeds, kills, and times that each corpus is mutated; `None` when the words can't be understood.
+fn proof(words: &[String]) -> Option<[u32; 3]> {
+    let mut counts = [300, 200, 1];
     let [verb, options @ ..] = words else { return None };
     let mut options = options.iter();
     while let Some(option) = options.next() {
-        let at = ["--seeds", "--kills"].iter().position(|it| it == option)?;
+        let at = ["--seeds", "--kills", "--fuzz"].iter().position(|it| it == option)?;
         *counts.get_mut(at)? = options.next()?.parse().ok()?;
     }
     (verb == "proof").then_some(counts)
@@ -86,9 +94,10 @@ mod tests {
     #[test]
     fn words_become_counts() {
         let proof = |it: &str| proof(&it.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>());
-        assert_eq!(proof("proof"), Some([300, 200]));
-        assert_eq!(proof("proof --kills 5000"), Some([300, 5000]));
-        assert_eq!(proof("proof --seeds 7 --kills 0"), Some([7, 0]));
+        assert_eq!(proof("proof"), Some([300, 200, 1]));
+        assert_eq!(proof("proof --kills 5000"), Some([300, 5000, 1]));
+        assert_eq!(proof("proof --seeds 7 --kills 0"), Some([7, 0, 1]));
+        assert_eq!(proof("proof --fuzz 50"), Some([300, 200, 50]));
         for bad in ["", "prove", "proof --seeds", "proof --seeds x", "proof --seeds -1", "proof 7", "--seeds 7 proof"] {
             assert_eq!(proof(bad), None, "{bad}");
         }

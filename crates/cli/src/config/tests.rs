@@ -283,3 +283,58 @@ fn client_verbs_find_the_directory_of_serve() {
     assert_eq!(data_dir(None, &env(&[("RINGBACK_DATA", "from-env")]), dir.path()), PathBuf::from("from-env"));
     assert_eq!(data_dir(Some("from-flag"), &env(&[("RINGBACK_DATA", "from-env")]), dir.path()), PathBuf::from("from-flag"));
 }
+
+/// Whatever stands in the file or a variable: settings, or problems that say something.
+#[test]
+fn no_file_is_read_with_a_panic() {
+    use proptest::prelude::*;
+    let words = prop::sample::select(vec![
+        "listen",
+        "egress",
+        "[egress]",
+        "[[egress.allow]]",
+        "net",
+        "name",
+        "ports",
+        "=",
+        "[",
+        "]",
+        "\"",
+        "'",
+        "\n",
+        ".",
+        ",",
+        "{",
+        "}",
+        "0",
+        "-1",
+        "99999999999999999999",
+        "true",
+        "\"10.0.0.0/8\"",
+        "\"0.0.0.0:7464\"",
+        "1e9",
+        "2026-11-25",
+        "[limits]",
+        "waiters",
+        "\\u0000",
+        "delivery.slots",
+        "\"\"",
+        "[cors]",
+        "origins",
+        "\"https://*\"",
+        "#",
+        "log.format",
+        "nan",
+        "é",
+        "\u{202e}",
+    ]);
+    let text = prop::collection::vec(prop_oneof![4 => words.prop_map(str::to_owned), 1 => ".{0,8}"], 0..20).prop_map(|it| it.join(" "));
+    let names = SETTINGS.iter().map(|(it, _)| format!("RINGBACK_{}", it.replace('.', "_").to_uppercase())).collect::<Vec<_>>();
+    let variable = (prop::sample::select(names), ".{0,20}");
+    proptest!(ProptestConfig::with_cases(256), |(file in text, (name, value) in variable)| {
+        let it = loaded(&file, &[(&name, &value)], Flags::default());
+        for problem in &it.problems {
+            prop_assert!(problem.to_string().len() > 10, "{problem:?}");
+        }
+    });
+}
