@@ -325,7 +325,7 @@ impl Server {
             None if door == Door::Socket || self.service().config().dev => Authority::Operator,
             None => Authority::Tenant,
         };
-        Ok(self.0.surface.answer(self.service(), route.op, authority))
+        self.0.surface.answer(self.service(), route.op, authority, &parts.headers)
     }
 
     /// The route of a path: one of ours, or one of a declared type.

@@ -143,7 +143,6 @@ pub(super) fn request_headers(route: &Route, it: &Operation) -> Vec<&'static str
     match it.conditions {
         Conditions::None => {}
         Conditions::Read => out.push("If-None-Match"),
-        Conditions::ReadList => out.push("If-None-Match-Weak"),
         Conditions::Create => out.push("If-None-Match-Any"),
         Conditions::Put => out.extend(["If-None-Match-Any", "If-Match"]),
         Conditions::Write | Conditions::WriteNeeded => out.push("If-Match"),
@@ -169,8 +168,7 @@ pub(super) fn header_parameters() -> Value {
             "Whose things the request is about. A tenant's key has its tenant; operators and gateways name one as soon as there are several, operators also `*` where reading all is possible.",
             json!({ "type": "string", "pattern": "^([a-z0-9-]{1,63}|\\*)$" }),
         ),
-        "If-None-Match": it("If-None-Match", "An ETag that you have: 304 while it is still right.", json!({ "type": "string", "pattern": "^\"[0-9]{1,18}\"$" })),
-        "If-None-Match-Weak": it("If-None-Match", "The ETag of the page that you have: 304 while its rows are the same.", json!({ "type": "string", "pattern": "^W/\"[A-Za-z0-9_-]{1,60}\"$" })),
+        "If-None-Match": it("If-None-Match", "An ETag that you have: 304 while it is still right.", json!({ "type": "string", "pattern": "^(W/)?\"[A-Za-z0-9_-]{1,60}\"$" })),
         "Last-Event-ID": it("Last-Event-ID", "Of a stream: the last `id` that was received; it goes on behind it, whatever `after` says.", json!({ "type": "string", "minLength": 1, "pattern": "^[!-~]+$" })),
         "If-None-Match-Any": it("If-None-Match", "`*`: only if it isn't there yet, else 412.", json!({ "type": "string", "const": "*" })),
         "If-Match": it("If-Match", "The ETag of what you have read: 412 if somebody has changed it.", json!({ "type": "string", "pattern": "^\"[0-9]{1,18}\"$" })),
@@ -204,7 +202,7 @@ pub(super) fn codes(route: &Route, it: &Operation) -> BTreeSet<ErrorCode> {
         }
     }
     match it.conditions {
-        Conditions::None | Conditions::Read | Conditions::ReadList => {}
+        Conditions::None | Conditions::Read => {}
         Conditions::Create | Conditions::Put | Conditions::Write => all.extend([PreconditionFailed]),
         Conditions::WriteNeeded => all.extend([PreconditionFailed, PreconditionRequired]),
     }

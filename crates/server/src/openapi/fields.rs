@@ -3,14 +3,20 @@
 //! A type declares a schema of its own fields; a resource has ours beside them.
 //! What is shown for answers may say less than what is checked, never more.
 
-use super::operation::{input_name, new_name, patch_name, row_name};
+use super::operation::{fields_name, input_name, new_name, patch_name, row_name};
 use ringback_model::type_decl::{Transition, TypeDecl};
 use ringback_wire::schemas::time;
 use serde_json::{Map, Value, json};
 
 /// Every schema of a type, by its name in the document.
 pub(super) fn schemas(ty: &TypeDecl) -> Vec<(String, Value)> {
-    let mut all = vec![(row_name(ty), row(ty)), (new_name(ty), new(ty)), (patch_name(ty), patch(ty))];
+    let mut all = vec![
+        // Where references of the declared schema lead to; taken out of the document if there are none.
+        (fields_name(ty), moved(&ty.schema, &fields_name(ty))),
+        (row_name(ty), row(ty)),
+        (new_name(ty), new(ty)),
+        (patch_name(ty), patch(ty)),
+    ];
     for it in &ty.lifecycle.transitions {
         if let Some(input) = &it.input {
             all.push((input_name(ty, it), moved(input, &input_name(ty, it))));
@@ -39,29 +45,27 @@ fn implicit(ty: &TypeDecl) -> Map<String, Value> {
 
 /// A resource, as it is answered.
 fn row(ty: &TypeDecl) -> Value {
-    let at = row_name(ty);
     let mut properties = implicit(ty);
     let mut required: Vec<Value> = properties.keys().map(|it| Value::from(it.as_str())).collect();
-    properties.extend(own(ty, &at));
+    properties.extend(own(ty));
     // Of a mirrored row that was deleted before it came, nothing is known but that.
     if !ty.mirror {
         required.extend(strings(ty, "required"));
     }
     let mut out = json!({ "type": "object", "required": required, "properties": properties });
-    carry(ty, &at, &mut out);
+    carry(ty, &mut out);
     out
 }
 
 /// A body that makes one: without what only the server and transitions set.
 fn new(ty: &TypeDecl) -> Value {
-    let at = new_name(ty);
     if ty.mirror {
-        return said(ty, &at);
+        return said(ty);
     }
     let mut properties = Map::new();
     let chosen = json!({ "type": "string", "pattern": "^[A-Za-z0-9._~-]{1,128}$", "not": { "enum": [".", ".."] }, "description": "Chosen by you; made, if it is left out." });
     properties.insert("id".into(), chosen);
-    properties.extend(own(ty, &at).into_iter().filter(|(name, _)| !ty.read_only.contains(name)));
+    properties.extend(own(ty).into_iter().filter(|(name, _)| !ty.read_only.contains(name)));
     let required: Vec<_> = strings(ty, "required")
         .into_iter()
         .filter(|it| !it.as_str().is_some_and(|it| ty.read_only.iter().any(|known| known == it)))
@@ -70,29 +74,27 @@ fn new(ty: &TypeDecl) -> Value {
     if let (false, Some(members)) = (required.is_empty(), out.as_object_mut()) {
         members.insert("required".into(), required.into());
     }
-    carry(ty, &at, &mut out);
+    carry(ty, &mut out);
     out
 }
 
 /// What the source of a mirrored resource says.
-fn said(ty: &TypeDecl, at: &str) -> Value {
+fn said(ty: &TypeDecl) -> Value {
     let mut properties: Map<_, _> = implicit(ty).into_iter().filter(|it| it.0 == "status").collect();
-    properties.extend(own(ty, at));
+    properties.extend(own(ty));
     let mut required = vec![Value::from("source_version"), Value::from("status")];
     required.extend(strings(ty, "required").into_iter().filter(|it| it != "source_version"));
     let mut out = json!({ "type": "object", "required": required, "properties": properties });
-    carry(ty, at, &mut out);
+    carry(ty, &mut out);
     out
 }
 
 /// A merge patch: `null` for what may go. What is fixed may be there too, as it is.
 fn patch(ty: &TypeDecl) -> Value {
-    let at = patch_name(ty);
     let fixed = |name: &String| ty.read_only.contains(name) || ty.immutable.contains(name);
     let required = strings(ty, "required");
     let patched = |(name, schema): (String, Value)| {
-        // A nested object is merged too, so all that can be said of it is that it is one.
-        let schema = if is_object(&schema) { json!({ "type": "object" }) } else { schema };
+        let schema = merged(schema);
         let schema = if fixed(&name) {
             json!({ "allOf": [schema], "description": "Fixed: only as it is." })
         } else if required.iter().any(|it| it.as_str() == Some(&name)) {
@@ -102,35 +104,42 @@ fn patch(ty: &TypeDecl) -> Value {
         };
         (name, schema)
     };
-    let properties: Map<_, _> = own(ty, &at).into_iter().map(patched).collect();
+    let properties: Map<_, _> = own(ty).into_iter().map(patched).collect();
     let mut out = json!({ "type": "object", "properties": properties });
-    carry(ty, &at, &mut out);
+    carry(ty, &mut out);
+    // Of other members, too, a part may be sent, or `null`.
+    if let Some(members) = out.as_object_mut().filter(|it| it.get("additionalProperties").is_some_and(Value::is_object)) {
+        members.shift_remove("additionalProperties");
+    }
     out
 }
 
-fn is_object(schema: &Value) -> bool {
-    match schema.get("type") {
-        Some(Value::String(it)) => it == "object",
-        Some(_) => false,
-        None => schema.get("properties").is_some(),
-    }
+/// What can be said of a member of a patch: a nested object is merged too, so no more than that it is one.
+fn merged(schema: Value) -> Value {
+    let object = |it: &Value| it.as_str() == Some("object");
+    let Some(kind) = schema.get("type") else {
+        return if schema.get("properties").is_some() { json!({ "type": "object" }) } else { json!({}) };
+    };
+    let nested = object(kind) || kind.as_array().is_some_and(|it| it.iter().any(object));
+    if nested { json!({ "type": kind }) } else { schema }
 }
 
-/// The declared fields, their references led to where the schema stands now.
-fn own(ty: &TypeDecl, at: &str) -> Map<String, Value> {
-    let mut properties = ty.schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    for (_, it) in properties.iter_mut() {
-        *it = moved(it, at);
-    }
-    properties
+/// The declared fields, their references led to where the schema stands in the document.
+fn own(ty: &TypeDecl) -> Map<String, Value> {
+    let declared = ty.schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    declared.map(|(name, it)| (name.clone(), moved(it, &fields_name(ty)))).collect()
 }
 
 /// What holds for the whole object and can be said beside our members as well.
-fn carry(ty: &TypeDecl, at: &str, out: &mut Value) {
+fn carry(ty: &TypeDecl, out: &mut Value) {
     let Some(members) = out.as_object_mut() else { return };
-    for name in ["title", "description", "additionalProperties", "$defs"] {
+    for name in ["title", "description", "additionalProperties"] {
+        // Which other members those are depends on patterns, and ours may fit them.
+        if name == "additionalProperties" && ty.schema.get("patternProperties").is_some() {
+            continue;
+        }
         if let Some(it) = ty.schema.get(name) {
-            members.insert(name.into(), moved(it, at));
+            members.insert(name.into(), moved(it, &fields_name(ty)));
         }
     }
 }
@@ -140,19 +149,40 @@ fn strings(ty: &TypeDecl, name: &str) -> Vec<Value> {
 }
 
 /// A schema whose references into itself lead to the component `at`.
+///
+/// Names that a schema gives to itself and its parts (`$id`, `$anchor` …) mean nothing
+/// where it stands now, so they go, and with them what refers to them: that says less.
 fn moved(schema: &Value, at: &str) -> Value {
-    match schema {
-        Value::Object(members) => {
-            let moved_member = |(name, it): (&String, &Value)| {
-                let target = it.as_str().filter(|_| name == "$ref").and_then(|it| it.strip_prefix('#'));
-                let it = target.map_or_else(|| moved(it, at), |rest| Value::from(format!("#/components/schemas/{at}{rest}")));
-                (name.clone(), it)
-            };
-            Value::Object(members.iter().map(moved_member).collect())
-        }
-        Value::Array(all) => Value::Array(all.iter().map(|it| moved(it, at)).collect()),
-        other => other.clone(),
+    moved_part(schema, at, true)
+}
+
+/// `root`: whether `#` means the whole of it here, and not a part that has an `$id` of its own.
+fn moved_part(schema: &Value, at: &str, root: bool) -> Value {
+    let members = match schema {
+        Value::Object(it) => it,
+        Value::Array(all) => return all.iter().map(|it| moved_part(it, at, root)).collect(),
+        other => return other.clone(),
+    };
+    let below = |part: &Value| moved_part(part, at, root && !part.get("$id").is_some_and(Value::is_string));
+    let mut out = Map::new();
+    for (name, it) in members {
+        let it = match (name.as_str(), it) {
+            ("$id" | "$schema" | "$anchor" | "$dynamicAnchor" | "$dynamicRef" | "$recursiveRef", Value::String(_)) => continue,
+            ("$ref", Value::String(target)) => match target.strip_prefix('#').filter(|it| root && (it.is_empty() || it.starts_with('/'))) {
+                Some(rest) => format!("#/components/schemas/{at}{rest}").into(),
+                None => continue,
+            },
+            // Values, not schemas.
+            ("const" | "default" | "enum" | "examples", it) => it.clone(),
+            // Schemas by names that are no keywords.
+            ("properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas", Value::Object(named)) => {
+                named.iter().map(|(name, it)| (name.clone(), below(it))).collect()
+            }
+            (_, part) => below(part),
+        };
+        out.insert(name.clone(), it);
     }
+    out.into()
 }
 
 /// Fields that are conditions of a list: those that hold one plain value.
@@ -166,7 +196,7 @@ pub(super) fn conditions(ty: &TypeDecl) -> Vec<(String, Value)> {
         }
     };
     let mut all: Vec<(String, Value)> = implicit(ty).into_iter().filter(|(name, _)| !matches!(name.as_str(), "type" | "tenant")).collect();
-    all.extend(own(ty, &row_name(ty)).into_iter().filter(|(_, schema)| plain(schema)));
+    all.extend(own(ty).into_iter().filter(|(_, schema)| plain(schema)));
     all
 }
 
@@ -180,7 +210,7 @@ pub(super) fn input_example(ty: &TypeDecl, it: &Transition) -> Option<Value> {
 /// A patch to show: of the first field that may change.
 pub(super) fn patch_example(ty: &TypeDecl) -> Option<Value> {
     let changes = |name: &String| !ty.read_only.contains(name) && !ty.immutable.contains(name);
-    own(ty, "").into_iter().filter(|it| changes(&it.0)).find_map(|(name, schema)| Some(json!({ name: sample(&schema)? })))
+    own(ty).into_iter().filter(|it| changes(&it.0)).find_map(|(name, schema)| Some(json!({ name: sample(&schema)? })))
 }
 
 /// A small value that the schema takes; `None` where that can't be told easily.

@@ -92,8 +92,6 @@ pub(super) enum Conditions {
     None,
     /// `If-None-Match`: 304.
     Read,
-    /// The same of a list, whose ETags are weak.
-    ReadList,
     /// `If-None-Match: *`: 412 if it is there.
     Create,
     /// Both: 412.
@@ -195,7 +193,7 @@ impl Begun {
 
     fn on(mut self, conditions: Conditions) -> Self {
         self.0.conditions = conditions;
-        if matches!(conditions, Conditions::Read | Conditions::ReadList) {
+        if conditions == Conditions::Read {
             self.0.answers.push(unchanged());
         }
         self
@@ -227,11 +225,13 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
             "This document",
             "OpenAPI 3.1, made from what is served right now, the routes of declared types included. Without a key it shows what tenants may do; with a key what that key's role may. `serve --dev` shows everything.",
         )
+        .on(Conditions::Read)
         .refuses(&[Unauthenticated])
-        .answers([ok("The document.", object(serde_json::json!({ "openapi": text("`3.1.0`"), "info": {}, "servers": {}, "tags": {}, "paths": {}, "components": {}, "security": {} }), &[]), &[])]),
+        .answers([ok("The document.", object(serde_json::json!({ "openapi": text("`3.1.0`"), "info": {}, "servers": {}, "tags": {}, "paths": {}, "components": {}, "security": {} }), &[]), &["ETag"])]),
         Op::Docs => op(Server, "This document, to be read", "One page that needs no other: no scripts, nothing from elsewhere. It shows what `/openapi.json` has.")
+            .on(Conditions::Read)
             .refuses(&[Unauthenticated])
-            .answers([Good { status: 200, says: "The page.", content: Content::Html, headers: &["Content-Security-Policy"] }]),
+            .answers([Good { status: 200, says: "The page.", content: Content::Html, headers: &["Content-Security-Policy", "ETag"] }]),
 
         Op::EventFeed => op(
             Events,
@@ -449,7 +449,7 @@ pub(super) fn of_type(of: Op, ty: &TypeDecl, transition: Option<&Transition>) ->
             format!("List: {name}"),
             "Newest first. Fields are conditions: `?status=…`, or with an operator `?field[gte]=…` (`eq ne gt gte lt lte in exists`). With `If-None-Match` and `wait`, the answer comes once the page differs. With `watch=true`: what becomes of the list behind `after`, as a feed of changes; with `Accept: text/event-stream`, first what is there (`event: snapshot`), then `event: sync`, then what changes.",
         )
-        .on(Conditions::ReadList)
+        .on(Conditions::Read)
         .refuses(&[QueryTooExpensive])
         .answers([ok_or_stream(
             "A page: all pages show one moment, that of the first. Of a watch: changes, in log order.",
@@ -538,6 +538,10 @@ impl Operation {
 }
 
 /// Names of a type's schemas in the document.
+pub(super) fn fields_name(ty: &TypeDecl) -> String {
+    format!("resource.{}.fields", ty.name)
+}
+
 pub(super) fn row_name(ty: &TypeDecl) -> String {
     format!("resource.{}", ty.name)
 }
@@ -551,5 +555,5 @@ pub(super) fn patch_name(ty: &TypeDecl) -> String {
 }
 
 pub(super) fn input_name(ty: &TypeDecl, transition: &Transition) -> String {
-    format!("resource.{}.{}", ty.name, transition.name)
+    format!("resource.{}.step.{}", ty.name, transition.name)
 }

@@ -165,6 +165,9 @@ fn answers(document: &Value, it: &Value, out: &mut String) {
             if !own.is_empty() {
                 put(out, format_args!(" <span class=\"kind\">Headers: {}</span>", own.join(" ")));
             }
+            if answer.pointer("/content/text~1event-stream").is_some() {
+                out.push_str(" <span class=\"kind\">Also as <code>text/event-stream</code>.</span>");
+            }
             if let Some(schema) =
                 answer.get("content").and_then(Value::as_object).and_then(|it| it.values().next()).and_then(|it| it.get("schema"))
             {
@@ -191,6 +194,14 @@ fn schemas(document: &Value, out: &mut String) {
 
 /// A schema: a word for it, and the members of an object.
 fn members(schema: &Value, depth: usize, out: &mut String) {
+    let either = ["anyOf", "oneOf"].iter().find_map(|it| schema.get(*it)).and_then(Value::as_array);
+    if let Some(all) = either.filter(|it| depth < DEPTH_MAX && it.iter().any(|it| it.get("properties").is_some())) {
+        for (at, one) in all.iter().enumerate() {
+            out.push_str(if at == 0 { "" } else { "<div class=\"kind\">or</div>" });
+            members(one, depth, out);
+        }
+        return;
+    }
     put(out, format_args!("<div>{}</div>", kind(schema)));
     let schema =
         if schema.get("items").is_some_and(|it| it.get("properties").is_some()) { schema.get("items").unwrap_or(schema) } else { schema };
@@ -217,7 +228,9 @@ fn members(schema: &Value, depth: usize, out: &mut String) {
 
 /// What kind of value a schema takes, in a few words.
 fn kind(schema: &Value) -> String {
-    if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|it| it.rsplit('/').next()) {
+    // One that leads into a schema is found by the whole of it.
+    let target = schema.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix("#/components/schemas/"));
+    if let Some(name) = target.and_then(|it| it.split('/').next()) {
         return format!("<a href=\"#{}\">{}</a>", anchor("schema", name), escape(name));
     }
     for name in ["oneOf", "anyOf", "allOf"] {

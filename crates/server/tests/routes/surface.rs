@@ -157,6 +157,13 @@ async fn who_asks_decides_what_is_in_it() {
     assert!(!tenants.to_string().contains("dossier"), "what only operators may know of");
     assert_eq!(world.get("/openapi.json").key("rbk_no").await.code(), "401 unauthenticated");
     assert_eq!(world.get("/openapi.json?for=me").await.code(), "400 bad-parameter");
+    for path in ["/openapi.json", "/docs"] {
+        let tag = world.get(path).await.header("etag").to_owned();
+        let known = world.get(path).header("if-none-match", &tag).await;
+        assert_eq!((known.status, known.body.len(), known.header("etag"), known.header("vary")), (304, 0, tag.as_str(), "authorization"));
+        assert_eq!(world.get(path).key(&acme).header("if-none-match", &tag).await.status, 200, "a tenant has another one");
+        assert_eq!(world.get(path).header("if-none-match", "no tag").await.code(), "400 bad-parameter");
+    }
     let head = world.ask("HEAD", "/openapi.json").await;
     assert_eq!((head.status, head.body.len()), (200, 0));
 }
@@ -171,6 +178,80 @@ async fn it_follows_the_types() {
     assert!(after["paths"]["/parcel/{id}/sent"].is_object() && before.json()["paths"]["/parcel/{id}/sent"].is_null());
     world.delete("/v1/types/parcel").await;
     assert_eq!(world.get("/openapi.json").await.body, before.body);
+}
+
+/// A type that uses all that schemas can refer with.
+fn tangled() -> Value {
+    json!({
+        "type": "knot",
+        "lifecycle": {
+            "initial": "a",
+            "statuses": { "a": {}, "b": { "done": true } },
+            "transitions": {
+                "new": { "from": ["a"], "to": "a", "event": "knot.new", "input": { "type": "object", "required": ["new"], "properties": { "new": { "$ref": "#/$defs/n" } }, "$defs": { "n": { "type": "integer" } } } },
+                "fields": { "from": ["a"], "to": "b", "event": "knot.fields" },
+            },
+        },
+        "schema": {
+            "$id": "https://example.com/knot",
+            "type": "object",
+            "required": ["k"],
+            "properties": {
+                "k": { "type": "string", "description": "</code><script>alert(1)</script> [x](javascript:alert(1))" },
+                "child": { "$ref": "#" },
+                "tree": { "$ref": "#/$defs/tree" },
+                "small": { "$ref": "#small" },
+                "same": { "$ref": "https://example.com/knot#/$defs/small" },
+                "free": { "$dynamicRef": "#free" },
+                "other": { "$ref": "#/$defs/other" },
+                "nested": { "type": ["object", "null"], "required": ["x", "y"], "properties": { "x": { "type": "integer" }, "y": { "type": "integer" } } },
+                "any": true,
+                "$ref": { "type": "string" },
+                "const": { "$ref": "#/$defs/small" },
+            },
+            "patternProperties": { "^s": { "type": "integer" } },
+            "additionalProperties": { "type": "string" },
+            "$defs": {
+                "small": { "$anchor": "small", "type": "integer", "maximum": 9 },
+                "free": { "$dynamicAnchor": "free", "type": "integer" },
+                "tree": { "type": "object", "properties": { "kids": { "type": "array", "items": { "$ref": "#/$defs/tree" } } } },
+                "other": { "$id": "https://example.com/other", "properties": { "it": { "$ref": "#/$defs/it" } }, "$defs": { "it": { "type": "boolean" } } },
+            },
+        },
+        "examples": [{ "k": "x" }],
+    })
+}
+
+#[tokio::test]
+async fn schemas_that_refer_to_themselves_are_described() {
+    let world = World::of_types(limits::WAITERS_MAX, &[tangled()]).await;
+    let document = world.get("/openapi.json").await.json();
+    let text = document.to_string();
+    for target in text.split("\"$ref\":\"").skip(1).filter_map(|it| it.split('"').next()) {
+        let found = target.strip_prefix('#').filter(|it| it.starts_with('/')).and_then(|it| document.pointer(it));
+        assert!(found.is_some(), "{target} leads nowhere");
+    }
+    assert_eq!(document["components"]["schemas"]["resource.knot.step.new"]["required"], json!(["new"]), "an input, and not the body of a new one");
+    let page = world.get("/docs").await;
+    let ids: BTreeSet<_> = page.text().split(" id=\"").skip(1).filter_map(|it| it.split('"').next()).collect();
+    for link in page.text().split("href=\"#").skip(1).filter_map(|it| it.split('"').next()) {
+        assert!(ids.contains(link), "the page links to #{link}, which isn't there");
+    }
+    assert!(!page.text().contains("<script") && !page.text().contains("href=\"javascript"), "what a type says is text");
+    // Each of these is compared with the document.
+    let whole = json!({
+        "id": "1", "k": "a", "child": { "k": "b", "child": { "k": "c" } }, "tree": { "kids": [{ "kids": [] }] }, "small": 3, "same": 4,
+        "free": 5, "other": { "it": true }, "nested": { "x": 1, "y": 2 }, "any": [1], "$ref": "r", "const": 6, "s1": 7, "more": "m",
+    });
+    let made = world.post("/knot", whole).await;
+    assert_eq!(made.status, 201, "{}", made.show());
+    assert_eq!(world.get("/knot").await.status, 200);
+    let patch = json!({ "nested": { "x": 2 }, "child": { "child": null }, "tree": { "kids": null }, "other": null, "more": null, "s2": 1 });
+    let patched = world.patch("/knot/1", patch).await;
+    assert_eq!(patched.status, 200, "{}", patched.show());
+    assert_eq!(patched.json()["nested"], json!({ "x": 2, "y": 2 }));
+    assert_eq!(world.post("/knot/1/new", json!({ "new": 1 })).await.status, 200);
+    assert_eq!(world.post("/knot", json!({ "k": "a", "child": {} })).await.code(), "422 validation-failed");
 }
 
 // ---- examples
