@@ -231,7 +231,11 @@ async fn schemas_that_refer_to_themselves_are_described() {
         let found = target.strip_prefix('#').filter(|it| it.starts_with('/')).and_then(|it| document.pointer(it));
         assert!(found.is_some(), "{target} leads nowhere");
     }
-    assert_eq!(document["components"]["schemas"]["resource.knot.step.new"]["required"], json!(["new"]), "an input, and not the body of a new one");
+    assert_eq!(
+        document["components"]["schemas"]["resource.knot.step.new"]["required"],
+        json!(["new"]),
+        "an input, and not the body of a new one"
+    );
     let page = world.get("/docs").await;
     let ids: BTreeSet<_> = page.text().split(" id=\"").skip(1).filter_map(|it| it.split('"').next()).collect();
     for link in page.text().split("href=\"#").skip(1).filter_map(|it| it.split('"').next()) {
