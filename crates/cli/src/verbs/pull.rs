@@ -5,7 +5,7 @@
 //! back. While the command runs its lease is extended, so that a slow one keeps
 //! what it works on.
 
-use super::tail::rest;
+use super::tail::{is_away, rest};
 use crate::{
     cli::Connect,
     exit::{Exit, Failure, Outcome},
@@ -116,7 +116,7 @@ impl Stop {
 pub(crate) async fn run(session: &Session, args: PullArgs) -> Outcome {
     let at = format!("/v1/subscriptions/{}", segment(&args.id));
     let mut puller = Puller { session, args, at, stop: Stop::new()? };
-    let (mut answered, mut worked) = (false, false);
+    let (mut answered, mut worked, mut away) = (false, false, false);
     let mut pause = PAUSE.0;
     loop {
         let wait = if puller.args.follow && answered { WAIT_SECS } else { 0 };
@@ -125,8 +125,9 @@ pub(crate) async fn run(session: &Session, args: PullArgs) -> Outcome {
             Ok(Some(batch)) => batch,
             // A server that never answered is a mistake to report; one that goes away later is waited for.
             Err(error) if error.is_passing() && puller.args.follow && answered => {
-                if !matches!(error, ClientError::TimedOut { .. }) {
-                    say(&format!("The server is away, trying again: {error}"));
+                if !away && !matches!(error, ClientError::TimedOut { .. }) {
+                    say(&is_away(&error));
+                    away = true;
                 }
                 if puller.rest(pause).await {
                     return Ok(());
@@ -136,6 +137,9 @@ pub(crate) async fn run(session: &Session, args: PullArgs) -> Outcome {
             }
             Err(error) => return Err(unless_new(error, &puller.args.id)),
         };
+        if core::mem::take(&mut away) {
+            say("The server is back.");
+        }
         (answered, pause) = (true, PAUSE.0);
         let empty = batch.data.is_empty();
         if empty && !worked && !puller.args.follow {

@@ -27,7 +27,7 @@ Examples:
   ringback resources status payment 123 --until done --wait 30
   ringback resources do payment 123 complete
   ringback resources do payment 123 refund -d '{\"amount\":500}'
-  ringback resources list payment --filter status=completed --filter 'amount[gte]=1000'
+  ringback resources list payment --filter 'status = \"completed\" AND amount >= 1000'
   ringback resources watch payment --filter status=completed")]
 pub(crate) enum ResourcesVerb {
     /// Make a resource
@@ -46,13 +46,21 @@ Examples:
     #[command(before_help = "\
 Examples:
   ringback resources list payment
-  ringback resources list payment --filter status=completed --filter 'amount[gte]=1000'")]
+  ringback resources list payment --filter 'status = \"completed\" AND amount >= 1000'
+  ringback resources list payment --filter status=completed --filter 'amount[gte]=1000' --sort amount
+  ringback resources list payment --fields id,amount")]
     List {
         /// The type's name, or its path
         r#type: String,
-        /// Only those of which this holds, repeatable: field=value, or field[op]=value with ne gt gte lt lte in exists
-        #[arg(long = "filter", value_name = "FIELD[OP]=VALUE")]
+        /// Only those of which this holds, repeatable: an expression such as `amount >= 1000`, or field=value, or field[op]=value with ne gt gte lt lte in exists
+        #[arg(long = "filter", value_name = "EXPRESSION|FIELD=VALUE")]
         filters: Vec<String>,
+        /// In this order: up to four fields joined by commas, `-` before one for descending [default: -created_at]
+        #[arg(long, value_name = "FIELD,…", allow_hyphen_values = true)]
+        sort: Option<String>,
+        /// Only these members, joined by commas
+        #[arg(long, value_name = "FIELD,…")]
+        fields: Option<String>,
         /// Which page.
         #[command(flatten)]
         page: Page,
@@ -139,7 +147,7 @@ Examples:
         /// The type's name, or its path
         r#type: String,
         /// Only those of which this holds, repeatable: as of `list`
-        #[arg(long = "filter", value_name = "FIELD[OP]=VALUE")]
+        #[arg(long = "filter", value_name = "EXPRESSION|FIELD=VALUE")]
         filters: Vec<String>,
         /// Begin at this place instead of with what is there: start, now, a cursor, an event's id or a time
         #[arg(long, value_name = "PLACE")]
@@ -189,10 +197,17 @@ pub(crate) async fn run(session: &Session, verb: ResourcesVerb) -> Outcome {
             let path = path_of(session, &r#type).await?;
             session.record(&session.write(Method::POST, &path, Some(body.get().to_owned())).await?)
         }
-        ResourcesVerb::List { r#type, filters, page } => {
-            let filters = filters.iter().map(|it| split_filter(it)).collect::<Result<Vec<_>, _>>()?;
+        ResourcesVerb::List { r#type, filters, sort, fields, page } => {
+            let conditions = conditions(&filters)?;
             let path = path_of(session, &r#type).await?;
-            let answer = session.get(&format!("{path}{}", page_query(&page, &filters))).await?;
+            let mut query = as_query(&conditions);
+            query.extend([("sort", sort.as_deref()), ("fields", fields.as_deref())]);
+            let answer = session.get(&format!("{path}{}", page_query(&page, &query))).await?;
+            if let Some(fields) = &fields {
+                let names: Vec<&str> = fields.split(',').collect();
+                let headings: Vec<String> = names.iter().map(|it| it.to_uppercase()).collect();
+                return session.list(&answer, &headings.iter().map(String::as_str).zip(names).collect::<Vec<_>>());
+            }
             let body = answer.json()?;
             let own = own_columns(&body);
             let headings: Vec<String> = own.iter().map(|it| it.to_uppercase()).collect();
@@ -239,14 +254,14 @@ impl Which {
 /// What is there, then what becomes of it. The place is fixed before the list is read: what happens in between
 /// is shown again rather than missed.
 async fn watch(session: &Session, name: &str, filters: &[String], after: Option<&str>) -> Outcome {
-    let conditions = filters.iter().map(|it| split_filter(it)).collect::<Result<Vec<_>, _>>()?;
+    let conditions = conditions(filters)?;
     let path = path_of(session, name).await?;
-    let given: Vec<(&str, &str)> = conditions.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
+    let given: Vec<(&str, &str)> = conditions.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut follow = session.client.follow_watch(&path, &given, after.unwrap_or("now"), tail::WAIT_SECS);
     follow.start().await?;
     let mut page = Page { limit: Some(1_000), after: None };
     while after.is_none() {
-        let answer = session.get(&format!("{path}{}", page_query(&page, &conditions))).await?.json()?;
+        let answer = session.get(&format!("{path}{}", page_query(&page, &as_query(&conditions)))).await?.json()?;
         for row in answer.get("data").and_then(Value::as_array).into_iter().flatten() {
             let item = serde_json::json!({ "change": "snapshot", "resource": row }).to_string();
             if session.json { put(&item)? } else { put(&change_line(&item))? }
@@ -342,12 +357,36 @@ fn verdict(status: &Value, until: &str) -> Verdict {
     }
 }
 
-/// `amount[gte]=1000` as a parameter.
-fn split_filter(text: &str) -> Result<(&str, Option<&str>), Failure> {
-    text.split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .map(|(name, value)| (name, Some(value)))
-        .ok_or_else(|| Failure::usage(format!("`{text}` is not a filter; write status=completed or amount[gte]=1000")))
+/// Filters as parameters: `amount[gte]=1000` is one of its own; expressions are one together.
+fn conditions(filters: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let (mut all, mut expressions): (Vec<(String, String)>, Vec<&str>) = (Vec::new(), Vec::new());
+    for text in filters {
+        match sugar(text) {
+            Some((name, value)) => all.push((name.to_owned(), value.to_owned())),
+            None if text.trim().is_empty() => return Err(Failure::usage("a filter is empty; write status=completed, or 'amount >= 1000'")),
+            None => expressions.push(text),
+        }
+    }
+    match expressions.as_slice() {
+        [] => {}
+        [one] => all.push(("filter".into(), (*one).to_owned())),
+        several => all.push(("filter".into(), several.iter().map(|it| format!("({it})")).collect::<Vec<_>>().join(" AND "))),
+    }
+    Ok(all)
+}
+
+/// `field=value` or `field[op]=value`; `None` for what is an expression: one that has spaces around its
+/// operator, another operator than `=`, a string in quotes, or several conditions.
+fn sugar(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once('=')?;
+    let field = name.strip_suffix(']').map_or(Some(name), |it| Some(it.split_once('[')?.0))?;
+    let plain = !field.is_empty() && field.chars().all(|it| it.is_alphanumeric() || matches!(it, '_' | '-' | '.'));
+    let several = [" AND ", " OR "].iter().any(|it| value.contains(it));
+    (plain && !several && !value.starts_with([' ', '"', '='])).then_some((name, value))
+}
+
+fn as_query(conditions: &[(String, String)]) -> Vec<(&str, Option<&str>)> {
+    conditions.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect()
 }
 
 /// The first of a type's own fields that hold plain values, in the order in which they appear.
@@ -370,6 +409,22 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn filters_are_told_apart() {
+        let read = |all: &[&str]| conditions(&all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()).map_err(|it| it.exit);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for text in ["status=completed", "amount[gte]=10", "metadata.a-b=", "name=Ada = Lovelace", "note=a>b"] {
+            let (name, value) = text.split_once('=').expect("one");
+            assert_eq!(read(&[text]), Ok(vec![pair(name, value)]), "{text}");
+        }
+        for text in ["amount >= 10", "amount>=10", "status = done", "status=\"a b\"", "NOT a=1", "a=1 AND b=2", "a:*", "a==1", "(a=1)", "amount!=1"] {
+            assert_eq!(read(&[text]), Ok(vec![pair("filter", text)]), "{text}");
+        }
+        let several = ["a=1", "b > 2", "c > 3 OR d > 4"];
+        assert_eq!(read(&several), Ok(vec![pair("a", "1"), pair("filter", "(b > 2) AND (c > 3 OR d > 4)")]));
+        assert_eq!(read(&[" "]), Err(Exit::Usage));
+    }
+
+    #[test]
     fn a_wait_ends_in_one_of_three_ways() {
         let failed = json!({"status": "failed", "done": true});
         let created = json!({"status": "created", "done": false});
@@ -384,11 +439,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn filters_are_parameters() {
-        assert_eq!(split_filter("amount[gte]=1=0").ok(), Some(("amount[gte]", Some("1=0"))));
-        assert_eq!(split_filter("amount>5").map_err(|it| it.exit.code()), Err(2));
-    }
 
     #[test]
     fn a_change_is_one_line() {

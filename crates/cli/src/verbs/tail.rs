@@ -67,7 +67,7 @@ pub(crate) async fn follow(session: &Session, mut follow: Follow, line: fn(&str)
             }
             Err(error) if error.is_passing() => {
                 if !away && !is_quiet(&error) {
-                    say(&format!("The server is away, trying again: {error}"));
+                    say(&is_away(&error));
                     away = true;
                 }
                 rest(pause).await;
@@ -76,6 +76,15 @@ pub(crate) async fn follow(session: &Session, mut follow: Follow, line: fn(&str)
             Err(error) => return Err(gone(error, &follow)),
         }
     }
+}
+
+/// What is said when a server goes away while it is read from: nothing was written, so nothing has to be looked after.
+pub(super) fn is_away(error: &ClientError) -> String {
+    let why = match error {
+        ClientError::Unreachable { reason, .. } | ClientError::Interrupted { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    format!("The server is away, trying again: {why}")
 }
 
 /// A long-poll that a proxy cut short is no outage.
