@@ -416,7 +416,9 @@ mod tests {
             let (name, value) = text.split_once('=').expect("one");
             assert_eq!(read(&[text]), Ok(vec![pair(name, value)]), "{text}");
         }
-        for text in ["amount >= 10", "amount>=10", "status = done", "status=\"a b\"", "NOT a=1", "a=1 AND b=2", "a:*", "a==1", "(a=1)", "amount!=1"] {
+        for text in
+            ["amount >= 10", "amount>=10", "status = done", "status=\"a b\"", "NOT a=1", "a=1 AND b=2", "a:*", "a==1", "(a=1)", "amount!=1"]
+        {
             assert_eq!(read(&[text]), Ok(vec![pair("filter", text)]), "{text}");
         }
         let several = ["a=1", "b > 2", "c > 3 OR d > 4"];
@@ -438,7 +440,6 @@ mod tests {
             assert_eq!(verdict(status, until), want, "{until}");
         }
     }
-
 
     #[test]
     fn a_change_is_one_line() {
