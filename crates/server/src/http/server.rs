@@ -354,14 +354,13 @@ impl Server {
             },
             found => (found, None),
         };
-        let puts = ty.as_ref().is_none_or(|it| it.compiled.decl.mirror);
+        let mirror = ty.as_ref().map(|it| it.compiled.decl.mirror);
         match found {
-            Found::Route(route, _) if route.op == Op::ResourcePut && !puts => {
+            Found::Route(route, _) if route.op == Op::ResourcePut && mirror == Some(false) => {
                 Err(Failure::OtherMethods { method: given.to_string(), allow: vec![Method::Get, Method::Patch, Method::Delete] })
             }
-            Found::OtherMethods(mut allow) if !puts => {
-                allow.retain(|it| *it != Method::Put);
-                Err(Failure::OtherMethods { method: given.to_string(), allow })
+            Found::OtherMethods(allow) if mirror.is_some() => {
+                Err(Failure::OtherMethods { method: given.to_string(), allow: offered(allow, mirror == Some(true)) })
             }
             Found::Route(route, params) => Ok((route, params.into_iter().map(str::to_owned).collect(), ty)),
             Found::OtherMethods(allow) => Err(Failure::OtherMethods { method: given.to_string(), allow }),
@@ -421,6 +420,15 @@ impl Looked {
         let version = etag.and_then(|it| it.trim_matches('"').parse().ok());
         service.shown(&self.ctx, Shown { ty: &self.ty, id: &id, rest: self.rest, version, waited: self.waited });
     }
+}
+
+/// Which of the methods of a type's route are worth trying: only a mirrored type is PUT, and
+/// it refuses all that would change it otherwise.
+fn offered(methods: Vec<Method>, mirror: bool) -> Vec<Method> {
+    let takes = |it: &Method| if mirror { !matches!(it, Method::Post | Method::Patch) } else { *it != Method::Put };
+    let some: Vec<_> = methods.iter().copied().filter(takes).collect();
+    // A transition has one method, which says that the type is mirrored.
+    if some.is_empty() { methods } else { some }
 }
 
 /// Whether callers of this authority can do anything with a type. One that is not

@@ -135,6 +135,9 @@ async fn what_does_not_fit_is_told_with_its_place() {
     }
     let other = world.put("/payment/7", json!({ "amount": 5, "currency": "eur" })).await;
     assert_eq!((other.code().as_str(), other.header("allow")), ("405 method-not-allowed", "GET, HEAD, PATCH, DELETE"));
+    for (path, allow) in [("/invoice/7", "GET, HEAD, PUT, DELETE"), ("/invoice", "GET, HEAD")] {
+        assert_eq!(world.ask("OPTIONS", path).await.header("allow"), allow, "{path}: what would be refused is not offered");
+    }
     assert_eq!(world.delete("/payment/7?source_version=1").await.code(), "400 bad-parameter");
 }
 
