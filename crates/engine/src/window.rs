@@ -503,7 +503,9 @@ impl Window {
         }
     }
 
-    fn is_skipped(&self, place: Place) -> bool {
+    /// Whether it lies in a skipped range of this generation.
+    #[must_use]
+    pub fn is_skipped(&self, place: Place) -> bool {
         self.skipped.range(..place).next_back().is_some_and(|(_, to)| place <= *to)
     }
 

@@ -73,6 +73,8 @@ struct Inner {
     /// Nothing may be written any more: the process is about to stop.
     stopped: bool,
     unknown_at: Option<Timestamp>,
+    /// The world is made.
+    begun: bool,
     settled: u64,
     /// `AckBeforeSync`: what a crash finds.
     image: Option<MemoryStore>,
@@ -137,11 +139,21 @@ impl Disk {
         self.plant == Some(plant)
     }
 
+    /// The world is made: from here on it may stop with the fate of a write open.
+    pub fn arm(&self) {
+        self.inner().begun = true;
+    }
+
     /// From here on there are no faults.
     pub fn mend(&self) {
         let mut inner = self.inner();
         inner.calm = true;
         inner.unknown_at = None;
+    }
+
+    fn unknown_now(&self, now: Timestamp) -> bool {
+        let mut inner = self.inner();
+        inner.begun && inner.unknown_at.take_if(|it| *it <= now).is_some()
     }
 
     fn fault(&self) -> Option<DiskFault> {
@@ -249,7 +261,7 @@ impl Disk {
             self.begin();
             return;
         }
-        let unknown = self.inner().unknown_at.take_if(|it| *it <= now).is_some();
+        let unknown = self.unknown_now(now);
         if self.fault() == Some(DiskFault::Full) {
             self.journal.say(format_args!("disk: full, {} refused", jobs.len()));
             let answers = jobs.into_iter().map(|it| refuse(it, &CommitError::Store(StoreError::Full))).collect();
@@ -361,8 +373,8 @@ impl Disk {
             let mut inner = self.inner();
             let syncing = std::mem::take(&mut inner.syncing);
             let image = inner.image.take();
-            let (calm, settled, unknown_at) = (inner.calm, inner.settled, inner.unknown_at);
-            *inner = Inner { calm, settled, unknown_at, ..Inner::default() };
+            let (calm, begun, settled, unknown_at) = (inner.calm, inner.begun, inner.settled, inner.unknown_at);
+            *inner = Inner { calm, begun, settled, unknown_at, ..Inner::default() };
             (syncing, image)
         };
         if let Some(image) = image {

@@ -169,6 +169,7 @@ impl World {
         for tenant in tenants {
             world.make_tenant(tenant);
         }
+        world.disk.arm();
         world.seated = true;
         world.seat_players();
         world

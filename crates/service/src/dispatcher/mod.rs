@@ -622,8 +622,7 @@ impl Dispatcher {
             }
             Command::Skip { no, ranges, end, reply } => {
                 if let Some(reader) = self.readers.get_mut(&no) {
-                    reader.window.skip(&ranges, end, now);
-                    reader.skipped.extend(ranges);
+                    reader.skip(ranges, end, now);
                     self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
                 }
                 let _ = reply.send(());

@@ -49,6 +49,8 @@ pub(super) struct Reader {
     one_shot: Option<OneShot>,
     /// The one event of a one-shot is in the window or past it.
     matched: bool,
+    /// Where, if it was in this life of the process.
+    matched_at: Option<Place>,
     /// It waits for a status of a type that is not served: what it wants is not known.
     pub(super) unresolved: bool,
 }
@@ -114,6 +116,7 @@ impl Reader {
             waiting: Waiting::default(),
             one_shot,
             matched,
+            matched_at: None,
             unresolved,
         };
         reader.ask_for_enough();
@@ -163,6 +166,10 @@ impl Reader {
             // Whatever `types` says: what they leave out ends the waiting, too.
             never_again = is_about(subscription, event) && cannot_come(one_shot, event);
         }
+        if self.window.is_skipped(place) {
+            // A page may reach into what is not owed any more.
+            owed = None;
+        }
         let offer = owed.map(|it| Offer { event: event.id, subject: event.subject.clone(), revision: it.no });
         let is_owed = offer.is_some();
         if !self.window.offer(place, offer, now) {
@@ -172,9 +179,20 @@ impl Reader {
             Take::NeverAgain
         } else if is_owed {
             self.matched = true;
+            self.matched_at = Some(place);
             Take::Owed
         } else {
             Take::Passed
+        }
+    }
+
+    /// Ranges were skipped: what a one-shot had found may be in them, and it looks for another.
+    pub(super) fn skip(&mut self, ranges: Vec<SkippedRange>, end: Place, now: Timestamp) {
+        self.window.skip(&ranges, end, now);
+        self.skipped.extend(ranges);
+        if self.matched_at.is_some_and(|it| self.window.is_skipped(it)) {
+            self.matched = false;
+            self.matched_at = None;
         }
     }
 

@@ -9,6 +9,9 @@ use core::time::Duration;
 use ringback_model::{delivery::ExceptionState, limits};
 use std::collections::BTreeMap;
 
+/// What somebody asked for may take so long to be heard, on a slow disk.
+const SLOW: Duration = Duration::from_secs(10);
+
 /// See the module.
 pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -25,9 +28,10 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
             let (first, second) = (pair[0], pair[1]);
             let Some(ended) = first.ended.filter(|_| first.life == second.life && first.end != End::Unroutable) else { continue };
             let asked = first.retry_after.map_or(Duration::ZERO, Duration::from_secs).min(limits::RETRY_AFTER_MAX);
-            let wait = asked.max(Duration::from_secs(1));
+            // A probe that came before its time leaves the time where it was.
+            let wait = if it.is_probe(subscription, first) { asked } else { asked.max(Duration::from_secs(1)) };
             if second.started < ended + wait
-                && !it.asked_for(subscription, *event, first.started, second.started)
+                && !it.asked_for(subscription, *event, first.started - SLOW, second.started)
                 && !it.is_probe(subscription, second)
             {
                 wrong.push(format!(
@@ -44,9 +48,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
             let ExceptionState::Retrying { due_at } = exception.state else { continue };
             let early = tries.get(&(record, exception.event)).into_iter().flatten();
             for early in early.filter(|it| *at < it.started && it.started < due_at) {
-                if !it.asked_for(subscription, exception.event, *at - Duration::from_secs(10), early.started)
-                    && !it.is_probe(subscription, early)
-                {
+                if !it.asked_for(subscription, exception.event, *at - SLOW, early.started) && !it.is_probe(subscription, early) {
                     wrong.push(format!("{}: {} is due at {due_at} and was tried at {}", subscription.id, exception.event, early.started));
                 }
             }
