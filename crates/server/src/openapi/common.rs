@@ -134,6 +134,15 @@ pub(super) const HEADERS: [&str; 16] = [
     "X-Request-Id",
 ];
 
+/// Whether a write's answer is kept for its Idempotency-Key. Who was handed something twice
+/// would do it twice; and what is said of it a second time changes nothing.
+pub(super) const fn keeps_answers(op: Op) -> bool {
+    !matches!(
+        op,
+        Op::SubscriptionPull | Op::SubscriptionAck | Op::SubscriptionNack | Op::SubscriptionExtend | Op::StreamTicketCreate
+    )
+}
+
 /// The headers that a request may bring, as references to the document's parameters.
 pub(super) fn request_headers(route: &Route, it: &Operation) -> Vec<&'static str> {
     let mut out = Vec::new();
@@ -147,7 +156,7 @@ pub(super) fn request_headers(route: &Route, it: &Operation) -> Vec<&'static str
         Conditions::Put => out.extend(["If-None-Match-Any", "If-Match"]),
         Conditions::Write | Conditions::WriteNeeded => out.push("If-Match"),
     }
-    if route.method.writes() {
+    if route.method.writes() && keeps_answers(route.op) {
         out.push("Idempotency-Key");
     }
     if route.params.names().contains(&"wait") {

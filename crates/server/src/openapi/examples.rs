@@ -186,8 +186,26 @@ pub(super) fn of_type(route: &Route, ty: &TypeDecl, transition: Option<&Transiti
     let list = |row: Option<Value>| row.map(|it| json!({ "data": [it] }));
     match route.op {
         Op::ResourceList => {
-            let parameters = vec![("status", ty.lifecycle.initial.to_string()), ("limit", "10".into())];
-            one(parameters, None, 200, row().map(|it| json!({ "data": [it], "watch_cursor": CURSOR })))
+            let initial = &ty.lifecycle.initial;
+            let list = || row().map(|it| json!({ "data": [it], "watch_cursor": CURSOR }));
+            let mut all = one(vec![("status", initial.to_string()), ("limit", "10".into())], None, 200, list());
+            let filter = format!("status = \"{initial}\" AND version >= 1");
+            all.push(Example {
+                name: "filtered".into(),
+                parameters: vec![("filter", filter), ("sort", "-updated_at".into()), ("limit", "10".into())],
+                body: None,
+                status: 200,
+                answer: list(),
+            });
+            let entered = |it: Value| json!({ "change": "enter", "event": format!("evt_{ID}"), "resource": it });
+            all.push(Example {
+                name: "watched".into(),
+                parameters: vec![("watch", "true".into()), ("after", "start".into()), ("wait", "30".into())],
+                body: None,
+                status: 200,
+                answer: row().map(|it| json!({ "data": [entered(it)], "cursor": CURSOR, "has_more": false, "lag": 0 })),
+            });
+            all
         }
         Op::ResourceCreate => {
             let each = |(at, it): (usize, &Value)| {

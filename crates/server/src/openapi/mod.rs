@@ -243,8 +243,11 @@ fn parameters(route: &Route, path: &str, it: &Operation, ty: Option<&TypeDecl>, 
 
 /// A value of a parameter as the JSON that its schema speaks of.
 fn typed(schema: &Value, text: &str) -> Value {
-    let integer = schema.get("type").is_some_and(|it| it == "integer");
-    text.parse::<u64>().ok().filter(|_| integer).map_or_else(|| text.into(), Value::from)
+    match schema.get("type").and_then(Value::as_str) {
+        Some("integer") => text.parse::<u64>().map_or_else(|_| text.into(), Value::from),
+        Some("boolean") => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
+        _ => text.into(),
+    }
 }
 
 fn request_body(it: &Operation, examples: &[examples::Example]) -> Option<Value> {
@@ -279,7 +282,7 @@ fn responses(route: &Route, it: &Operation, examples: &[examples::Example]) -> V
 
 fn good_response(route: &Route, good: &Good, examples: &[examples::Example]) -> Value {
     let mut names: Vec<&str> = good.headers.to_vec();
-    if route.method.writes() {
+    if route.method.writes() && common::keeps_answers(route.op) {
         names.push("Idempotency-Replayed");
     }
     let mut out = json!({ "description": good.says, "headers": headers(route, &names) });

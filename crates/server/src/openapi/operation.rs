@@ -312,7 +312,7 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
         Op::SubscriptionPull => op(
             Subscriptions,
             "Pull",
-            "Hands out events to whoever asks, and nobody else gets them for `lease` seconds. Several workers may pull one subscription. What isn't acknowledged in time comes again, alone; after 15 times it is parked.",
+            "Hands out events to whoever asks, and nobody else gets them for `lease` seconds. Several workers may pull one subscription. What isn't acknowledged in time comes again, alone; after 15 times it is parked. An answer that was lost on its way comes again in the same way: an `Idempotency-Key` keeps nothing here.",
         )
         .reads(Body::Optional(s("Pull")))
         .refuses(&[SubscriptionNotActive, Conflict, TooManyWaiters])

@@ -131,7 +131,7 @@ fn examples(document: &Value, path: &str, method: &str, it: &Value, parameters: 
             if text(it, "in") == "path" {
                 target = target.replace(&format!("{{{}}}", text(it, "name")), &value);
             } else {
-                query.push(format!("{}={value}", text(it, "name")));
+                query.push(format!("{}={}", text(it, "name"), encoded(&value)));
             }
         }
         if !query.is_empty() {
@@ -310,6 +310,19 @@ fn anchor(room: &str, name: &str) -> String {
     format!("{room}-{}", name.chars().map(keep).collect::<String>())
 }
 
+/// A value as a query has it; readable as far as that goes.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for it in text.bytes() {
+        if it.is_ascii_alphanumeric() || b"-._~*,:/=".contains(&it) {
+            out.push(char::from(it));
+        } else {
+            let _ = write!(out, "%{it:02X}");
+        }
+    }
+    out
+}
+
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for it in text.chars() {
@@ -358,6 +371,7 @@ mod tests {
         assert_eq!(inline("a `<b>` **c & d** <e>"), "a <code>&lt;b&gt;</code> <strong>c &amp; d</strong> &lt;e&gt;");
         assert_eq!(marked("one\n\n\n\ntwo"), "<p>one</p><p>two</p>");
         assert_eq!(anchor("tag", "a b\"<"), "tag-a-b--");
+        assert_eq!(encoded("a >= \"x\" & 'y'+%"), "a%20%3E=%20%22x%22%20%26%20%27y%27%2B%25");
         let evil = serde_json::json!({ "info": { "title": "<script>1</script>" }, "tags": [{ "name": "\"><script>", "description": "`<script>`" }] });
         assert!(!page(&evil).contains("<script"), "{}", page(&evil));
     }

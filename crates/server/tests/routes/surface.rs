@@ -428,7 +428,7 @@ fn request(operation: &Value, path: &str, name: &str) -> (String, Value) {
         let place = it["name"].as_str().expect("a name");
         match it["in"].as_str() {
             Some("path") => target = target.replace(&format!("{{{place}}}"), &value),
-            _ => query.push(format!("{place}={}", value.replace('%', "%25").replace(' ', "%20").replace('"', "%22"))),
+            _ => query.push(format!("{place}={}", value.replace('%', "%25").replace(' ', "%20").replace('"', "%22").replace('>', "%3E"))),
         }
     }
     if !query.is_empty() {
