@@ -137,10 +137,7 @@ pub(super) const HEADERS: [&str; 16] = [
 /// Whether a write's answer is kept for its Idempotency-Key. Who was handed something twice
 /// would do it twice; and what is said of it a second time changes nothing.
 pub(super) const fn keeps_answers(op: Op) -> bool {
-    !matches!(
-        op,
-        Op::SubscriptionPull | Op::SubscriptionAck | Op::SubscriptionNack | Op::SubscriptionExtend | Op::StreamTicketCreate
-    )
+    !matches!(op, Op::SubscriptionPull | Op::SubscriptionAck | Op::SubscriptionNack | Op::SubscriptionExtend | Op::StreamTicketCreate)
 }
 
 /// The headers that a request may bring, as references to the document's parameters.
