@@ -30,6 +30,8 @@ pub(crate) const DATA_DEFAULT: &str = "./ringback-data";
 pub(crate) const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7464);
 /// Bytes of a MiB.
 pub(crate) const MIB: usize = 1024 * 1024;
+/// Seconds of a day.
+const DAY_SECS: u64 = 86_400;
 /// The file that is read from the working directory when none is named.
 pub(crate) const FILE_DEFAULT: &str = "ringback.toml";
 
@@ -53,6 +55,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("limits.waiters", "requests that may wait at the same time"),
     ("limits.waiters_per_key", "requests of one key that may wait at the same time"),
     ("limits.answers_mib", "memory for answers that are made and not yet written, in MiB"),
+    ("retention.events", "how long events are kept, and the attempts to deliver them"),
     ("cors.origins", "web pages that may ask from a browser: their origins, or *"),
 ];
 
@@ -164,6 +167,8 @@ pub(crate) struct ServeConfig {
     pub(crate) waiters_per_key: usize,
     /// Memory for answers that are made and not yet written, in MiB.
     pub(crate) answers_mib: usize,
+    /// How long events are kept, and the attempts to deliver them.
+    pub(crate) keep_events: Duration,
     /// Origins whose pages may ask from a browser.
     pub(crate) cors_origins: Vec<String>,
 }
@@ -238,6 +243,9 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
     let waiters = it.read("limits.waiters", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
     let waiters_per_key = it.read("limits.waiters_per_key", limits::WAITERS_MAX, |it| (*it).into(), |it| parse::bounded(it, 1, 1_000_000));
     let answers_mib = it.read("limits.answers_mib", limits::ANSWER_BYTES_MAX / MIB, |it| (*it).into(), |it| parse::bounded(it, 16, 65_536));
+    let keep_events = it.read("retention.events", Duration::from_secs(30 * DAY_SECS), duration_json, |it| {
+        parse::duration(it, Duration::from_secs(3_600), Duration::from_secs(3_650 * DAY_SECS))
+    });
     let cors_origins = it.read("cors.origins", vec![], |it| it.clone().into(), parse::origins);
 
     if key_file.as_os_str().is_empty() && beside.is_none() {
@@ -271,6 +279,7 @@ pub(crate) fn load(flags: &Flags, env: &BTreeMap<String, String>, dir: &Path) ->
         waiters,
         waiters_per_key,
         answers_mib,
+        keep_events,
         cors_origins,
     };
     let (problems, shown) = reader.finish();

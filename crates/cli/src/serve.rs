@@ -75,6 +75,7 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
         slots: usize::try_from(config.delivery_slots).unwrap_or(usize::MAX),
         waiters_max: config.waiters,
         waiters_per_key_max: config.waiters_per_key,
+        keep_events: config.keep_events,
     };
     let service = Service::start_with(deps, service_config, declared).await.map_err(|it| {
         let exit = if matches!(it, StartError::WrongKeyFile | StartError::Types(_) | StartError::TypesChanged(_)) {

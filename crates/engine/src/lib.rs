@@ -29,6 +29,7 @@ pub mod pace;
 mod patch;
 pub mod position;
 pub mod rate;
+pub mod retention;
 pub mod retry;
 mod schema;
 mod schema_cost;

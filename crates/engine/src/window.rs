@@ -20,6 +20,7 @@
 
 mod leasing;
 mod lines;
+mod retaining;
 mod settling;
 mod trying;
 

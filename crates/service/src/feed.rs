@@ -348,6 +348,10 @@ impl Service {
         let (mut bytes, mut looked_at) = (0, 0);
         loop {
             let events = tail::read(&*self.inner.store, &self.inner.tail, &ctx.scope, it.scanned, slice).await?;
+            let next = events.first().map(|it| it.place(&ctx.scope));
+            if next != Some(it.scanned + 1) {
+                self.still_there(&ctx.scope, it.scanned)?;
+            }
             if events.is_empty() {
                 it.to_the_end = true;
                 return Ok(it);
@@ -365,6 +369,12 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// Refuses what was read after this place if retention may have taken some of it: never a silent skip (G4).
+    fn still_there(&self, scope: &Scope, after: Place) -> Result<(), Error> {
+        let floor = self.inner.floors.of(scope);
+        if after < floor { Err(Error::LogTruncated { oldest: floor + 1 }) } else { Ok(()) }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a part of the question")]
@@ -386,6 +396,7 @@ impl Service {
         loop {
             let slice = Slice { events_max: room.items, bytes_max: room.bytes.saturating_sub(bytes) };
             let mut events = self.inner.store.events_of_subject(scope, subject, it.scanned, slice).await?;
+            self.still_there(scope, it.scanned)?;
             let Some(newest) = events.last() else {
                 it.scanned = last.max(it.scanned);
                 it.to_the_end = true;

@@ -31,6 +31,7 @@ mod pull;
 mod rate;
 mod registry;
 mod resources;
+mod retention;
 mod status;
 mod streams;
 mod subscriptions;
@@ -109,6 +110,8 @@ pub struct Config {
     pub waiters_max: usize,
     /// Requests of one key that wait at once.
     pub waiters_per_key_max: usize,
+    /// How long events are kept, and attempts with them.
+    pub keep_events: Duration,
 }
 
 /// What the service runs on.
@@ -184,6 +187,7 @@ pub(crate) struct Inner {
     /// Hints at all streams that a key is gone.
     pub(crate) keys_gone: tokio::sync::watch::Sender<()>,
     pub(crate) dispatcher: dispatcher::Handle,
+    pub(crate) floors: retention::Floors,
     pub(crate) timer_hint: Arc<tokio::sync::Notify>,
     pub(crate) draining: AtomicBool,
     /// Whether no try is started: after a restore, until somebody says so.
@@ -301,6 +305,7 @@ impl Service {
                 pages: Arc::new(tokio::sync::Semaphore::new(limits::PAGES_AT_ONCE)),
                 keys_gone: tokio::sync::watch::Sender::new(()),
                 dispatcher,
+                floors: retention::Floors::default(),
                 timer_hint,
                 draining: AtomicBool::new(false),
                 held: AtomicBool::new(held),

@@ -23,9 +23,9 @@ use ringback_model::{
     resource::Resource,
     type_decl::TypeDecl,
 };
-use ringback_ports::store::ResourceQuery;
+use ringback_ports::store::{ResourceQuery, Slice};
 use serde_json::{Map, Value, value::RawValue};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Rows of a list that are in memory at once: they may be large.
 const ROWS_AT_ONCE: usize = 256;
@@ -267,6 +267,9 @@ impl Service {
         let Scope::Tenant(tenant) = &list.scope else { return Err(Error::StarNotPossible) };
         let subjects: Vec<Subject> = of.iter().map(|id| Subject::of_resource(&list.decl.path, id)).collect();
         let events = self.inner.store.resources_at(tenant, &subjects, list.at).await?;
+        if events.len() < subjects.len() && self.inner.store.bounds(&list.scope).await?.floor > 0 {
+            self.all_were_made_later(list, &subjects, &events).await?;
+        }
         let mut out = Vec::new();
         for event in events {
             let image = image(&event).ok_or_else(|| Error::Internal(format!("event {} holds no resource", event.id)))?;
@@ -275,6 +278,21 @@ impl Service {
             }
         }
         Ok(out)
+    }
+}
+
+impl Service {
+    /// Of a resource that slept for long and changed since the list began, retention may have taken the
+    /// image that the list needs: then it has to begin again, rather than leave it out.
+    async fn all_were_made_later(&self, list: &Pinned<'_>, subjects: &[Subject], found: &[Arc<Event>]) -> Result<(), Error> {
+        let found: BTreeSet<&Subject> = found.iter().filter_map(|it| it.subject.as_ref()).collect();
+        for subject in subjects.iter().filter(|it| !found.contains(it)) {
+            let next = self.inner.store.events_of_subject(&list.scope, subject, list.at, Slice { events_max: 1, bytes_max: 1 }).await?;
+            if next.first().and_then(|it| it.of.as_ref()).is_some_and(|it| it.version > 1) {
+                return Err(Error::CursorExpired);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{Ctx, Error, Service, Write};
 use ringback_engine::health::SUSPEND_AFTER;
 use ringback_model::{
     EventId, EventType, Subject, Timestamp,
-    event::{EventDraft, Scope},
+    event::{EventDraft, Place, Scope},
     subscription::{Failing, State, Subscription},
 };
 use ringback_ports::store::ChangeSet;
@@ -17,12 +17,13 @@ use serde_json::json;
 use std::time::Duration;
 
 /// All own events that exist, and what they say.
-pub(crate) const OWN_EVENTS: [(&str, &str); 5] = [
+pub(crate) const OWN_EVENTS: [(&str, &str); 6] = [
     ("ringback.delivery.parked", "deliveries of a subscription were given up"),
     ("ringback.log.restored", "the log goes on from a backup"),
     ("ringback.subscription.failing", "nothing has arrived at an endpoint for a while"),
     ("ringback.subscription.resumed", "a subscription was let go on"),
     ("ringback.subscription.suspended", "a subscription was stopped by us"),
+    ("ringback.subscription.truncated", "events went by retention before a subscription was done with them"),
 ];
 
 /// Tries to write one down before it is given up: it is news, and news age.
@@ -93,6 +94,20 @@ impl Service {
     /// It goes on after it was suspended.
     pub(crate) fn resumed_event(&self, about: &Subscription, from: &'static str, now: Timestamp) -> Result<EventDraft, Error> {
         self.own_event("ringback.subscription.resumed", about, json!({ "from": from }), now)
+    }
+
+    /// Retention overtook it: so many places of its log were not read, so many exceptions go with their events.
+    pub(crate) fn truncated_event(
+        &self,
+        about: &Subscription,
+        unread: u64,
+        exceptions: usize,
+        floor: Place,
+        now: Timestamp,
+    ) -> Result<EventDraft, Error> {
+        let count = unread.saturating_add(u64::try_from(exceptions).unwrap_or(u64::MAX));
+        let more = json!({ "count": count, "unread": unread, "exceptions": exceptions, "floor": floor });
+        self.own_event("ringback.subscription.truncated", about, more, now)
     }
 
     /// Writes down, and announces, that nothing arrives (`Some`), or that something does again.

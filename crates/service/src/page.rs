@@ -134,7 +134,8 @@ impl Service {
         })?;
         let bounds = self.inner.store.bounds(scope).await?;
         match after {
-            After::Start => Ok(bounds.floor),
+            // What is about to go is not to begin with.
+            After::Start => Ok(bounds.floor.max(self.inner.floors.of(scope))),
             After::Now => Ok(bounds.last),
             After::Place(place) => above_floor(place, bounds),
             After::Event(id) => match self.inner.store.event(scope, id).await? {

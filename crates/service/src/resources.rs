@@ -585,7 +585,7 @@ impl Service {
     /// so that a `thin` delivery can be followed.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, `LogTruncated` with the oldest version that is still there.
     pub async fn resource_version(&self, ctx: &Ctx, ty: &ServedType, id: &ResourceId, version: Version) -> Result<Bytes, Error> {
         self.require_seen(ctx, ty, id)?;
         let subject = Subject::of_resource(&ty.compiled.decl.path, id);
@@ -597,8 +597,27 @@ impl Service {
             if let Some(event) = self.inner.store.event_of_version(&tenant, &subject, version).await? {
                 return Ok(event.data());
             }
+            if let Some(row) = self.inner.store.resource(&tenant, &ty.compiled.decl.name, id).await? {
+                return self.kept_version(&tenant, &subject, &row.resource, version).await;
+            }
         }
         Err(Error::NotFound { noun: "version", id: format!("{id}/versions/{version}") })
+    }
+}
+
+impl Service {
+    /// A version whose event is not there: the present one is in the row, others went by retention or never were.
+    async fn kept_version(&self, tenant: &TenantId, subject: &Subject, row: &Resource, version: Version) -> Result<Bytes, Error> {
+        if version == row.version {
+            return Ok(row.encode());
+        }
+        let scope = Scope::Tenant(tenant.clone());
+        if version == 0 || version > row.version || self.inner.store.bounds(&scope).await?.floor == 0 {
+            return Err(Error::NotFound { noun: "version", id: format!("{}/versions/{version}", row.id) });
+        }
+        let oldest = self.inner.store.events_of_subject(&scope, subject, 0, Slice { events_max: 1, bytes_max: 1 }).await?;
+        let oldest = oldest.first().and_then(|it| it.of.as_ref()).map_or(row.version, |it| it.version);
+        Err(Error::LogTruncated { oldest })
     }
 }
 

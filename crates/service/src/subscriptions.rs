@@ -5,6 +5,7 @@
 
 mod end;
 mod filter;
+mod overtaken;
 mod seek;
 mod show;
 

@@ -43,6 +43,7 @@ impl Home {
             slots: 64,
             waiters_max: 100,
             waiters_per_key_max: 100,
+            keep_events: std::time::Duration::from_secs(30 * 86_400),
         };
         let file = |it: &Value| FileType {
             file: format!("types/{}.yaml", it["type"].as_str().unwrap()),

@@ -1,13 +1,13 @@
 //! What judges look at: what the store holds, and what was seen.
 
 use crate::{
-    disk::at_once,
+    disk::{Archive, Disk, at_once},
     history::{History, Trouble, Try},
 };
 use ringback_model::{
     EventId, StatusName, TenantId, Timestamp, TypeName,
     delivery::{ExceptionState, Via},
-    event::{Event, Place, Scope},
+    event::{Event, Place, Scope, Seq},
     subscription::{State, Subscription, Until, types_match},
 };
 use ringback_ports::{
@@ -19,6 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Deref,
     sync::Arc,
+    time::Duration,
 };
 
 /// One subscription, as the store has it.
@@ -30,6 +31,8 @@ pub struct Reader {
     pub state: ReaderState,
     /// Places with a successful attempt of the present generation.
     pub delivered: BTreeSet<Place>,
+    /// Retention took what lies at or below it.
+    pub floor: Place,
 }
 
 impl Reader {
@@ -106,6 +109,12 @@ pub struct Evidence {
     pub slots: usize,
     /// What was seen.
     pub history: History,
+    /// How long events are kept.
+    pub keep_events: Duration,
+    /// When retention took which event.
+    pub removed: Vec<(Timestamp, Seq)>,
+    /// What retention took, of each scope.
+    pub floors: BTreeMap<Scope, Place>,
     by_id: BTreeMap<EventId, usize>,
 }
 
@@ -129,13 +138,32 @@ impl Evidence {
         slots: usize,
     ) -> Self {
         let by_id = log.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
-        Self { log, rows, snapshots, unexplained, stuck, slots, history, by_id }
+        Self { log, rows, snapshots, unexplained, stuck, slots, history, keep_events: Duration::ZERO, removed: Vec::new(), floors: BTreeMap::new(), by_id }
+    }
+
+    /// What retention took of a scope's log, at the end.
+    #[must_use]
+    pub fn floor_of(&self, scope: &Scope) -> Place {
+        self.floors.get(scope).copied().unwrap_or(0)
     }
 
     /// The event of this id.
     #[must_use]
     pub fn event(&self, id: EventId) -> Option<&Arc<Event>> {
         self.by_id.get(&id).map(|at| &self.log[*at])
+    }
+
+    /// Whether it was announced that retention overtakes this subscription at this place, at `by` at the latest.
+    #[must_use]
+    pub fn truncated(&self, subscription: &Subscription, place: Place, by: Timestamp) -> bool {
+        let about = format!("/v1/subscriptions/{}", subscription.id);
+        self.log.iter().any(|it| {
+            let said = it.event_type.as_str() == "ringback.subscription.truncated"
+                && it.tenant == subscription.tenant
+                && it.subject.as_ref().is_some_and(|it| it.as_str() == about);
+            let data = || serde_json::from_slice::<serde_json::Value>(&it.data()).unwrap_or_default();
+            said && it.timestamp <= by && data()["floor"].as_u64().is_some_and(|floor| place <= floor)
+        })
     }
 
     /// The readers at the end.
@@ -193,11 +221,14 @@ pub fn record_of(url: &str) -> Option<usize> {
     url.split('/').nth(3)?.parse().ok()
 }
 
-/// The whole log.
+/// The whole log, with what retention took of it.
 #[must_use]
-pub fn log(memory: &MemoryStore) -> Vec<Arc<Event>> {
+pub fn log(disk: &Disk) -> Vec<Arc<Event>> {
     let slice = Slice { events_max: usize::MAX, bytes_max: usize::MAX };
-    at_once(memory.events_after(&Scope::All, 0, slice)).unwrap_or_default()
+    let mut all = disk.archive().events.clone();
+    let kept = at_once(disk.memory().events_after(&Scope::All, 0, slice)).unwrap_or_default();
+    all.extend(kept.into_iter().map(|it| (it.seq, it)));
+    all.into_values().collect()
 }
 
 /// Rows of all resources that the store or the log knows.
@@ -230,20 +261,29 @@ pub fn rows(memory: &MemoryStore, log: &[Arc<Event>]) -> Vec<ResourceRow> {
     out.into_values().collect()
 }
 
-fn readers(memory: &MemoryStore) -> Vec<Reader> {
+fn readers(memory: &MemoryStore, archive: &Archive) -> Vec<Reader> {
     let all = at_once(memory.subscriptions()).unwrap_or_default();
     let read = |subscription: Subscription| {
-        let state = at_once(memory.reader(subscription.no)).ok().flatten()?;
+        let mut state = at_once(memory.reader(subscription.no)).ok().flatten()?;
         let tried = at_once(memory.attempt_summaries(subscription.no, 0, Place::MAX - 1)).unwrap_or_default();
-        let delivered = tried.iter().filter(|it| it.succeeded_in == Some(subscription.generation)).map(|it| it.place).collect();
-        Some(Reader { subscription, state, delivered })
+        let mut delivered: BTreeSet<Place> =
+            tried.iter().filter(|it| it.succeeded_in == Some(subscription.generation)).map(|it| it.place).collect();
+        let floor = at_once(memory.bounds(&subscription.scope)).ok()?.floor;
+        if let Some(swept) = archive.readers.get(&subscription.no) {
+            let gone = swept.skipped.iter().filter(|it| it.to <= floor && !state.skipped.contains(it)).cloned();
+            let gone: Vec<_> = gone.collect();
+            state.skipped.extend(gone);
+            delivered.extend(swept.delivered.iter().filter(|it| it.0 <= floor && it.1 == subscription.generation).map(|it| it.0));
+        }
+        Some(Reader { subscription, state, delivered, floor })
     };
     all.into_iter().filter_map(read).collect()
 }
 
 /// What the store holds now.
 #[must_use]
-pub fn snapshot(memory: &MemoryStore, types: Vec<CompiledType>, at: Timestamp) -> Snapshot {
+pub fn snapshot(disk: &Disk, types: Vec<CompiledType>, at: Timestamp) -> Snapshot {
+    let memory = &*disk.memory();
     let verified = match at_once(verify(memory, types)) {
         Ok(report) => {
             let unchecked = report.unchecked.into_iter().map(|it| format!("not checked: {it}"));
@@ -251,17 +291,19 @@ pub fn snapshot(memory: &MemoryStore, types: Vec<CompiledType>, at: Timestamp) -
         }
         Err(why) => vec![format!("it can't be read: {why}")],
     };
-    Snapshot { at, log: log(memory), readers: readers(memory), verified }
+    let archive = disk.archive().clone();
+    Snapshot { at, log: log(disk), readers: readers(memory, &archive), verified }
 }
 
 /// What is still to be done, if anything.
 #[must_use]
-pub fn left_to_do(memory: &MemoryStore) -> Option<String> {
+pub fn left_to_do(disk: &Disk) -> Option<String> {
+    let memory = &*disk.memory();
     if let Ok(Some(at)) = at_once(memory.next_timer()) {
         return Some(format!("a status timeout at {at}"));
     }
-    let log = log(memory);
-    for reader in readers(memory) {
+    let (log, archive) = (log(disk), disk.archive().clone());
+    for reader in readers(memory, &archive) {
         let (subscription, state) = (&reader.subscription, &reader.state);
         if subscription.state != State::Active {
             continue;
@@ -273,7 +315,7 @@ pub fn left_to_do(memory: &MemoryStore) -> Option<String> {
             let place = event.place(&subscription.scope);
             let done =
                 reader.delivered.contains(&place) || reader.skipped(place) > 0 || state.exceptions.iter().any(|it| it.place == place);
-            if place > state.cursor && !done {
+            if place > state.cursor.max(reader.floor) && !done {
                 return Some(format!("{}: {} at {place} is owed, the cursor is at {}", subscription.id, event.id, state.cursor));
             }
         }

@@ -88,6 +88,10 @@ pub struct Feed {
     pub pages: Vec<Vec<(EventId, Bytes)>>,
     /// Whether it read to the end after everything was over.
     pub finished: bool,
+    /// When it asked for its last page: what was durable by then, it has seen.
+    pub asked_last: Timestamp,
+    /// Retention took what it would have read next: another one begins after it.
+    pub cut: bool,
 }
 
 /// How a wait for a status ended.

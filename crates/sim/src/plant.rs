@@ -52,11 +52,13 @@ pub enum Plant {
     HintLost,
     /// The log that judges read lacks an event.
     SequenceGap,
+    /// Retention takes all that there is.
+    FloorPassesTooMuch,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
@@ -80,5 +82,6 @@ impl Plant {
         Self::IdsRepeat,
         Self::HintLost,
         Self::SequenceGap,
+        Self::FloorPassesTooMuch,
     ];
 }

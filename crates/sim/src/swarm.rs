@@ -74,6 +74,8 @@ pub struct Swarm {
     pub slots: usize,
     /// Longest latency of a sync, in milliseconds.
     pub sync_ms: u64,
+    /// How long events are kept.
+    pub keep_events: Duration,
 }
 
 impl Swarm {
@@ -117,6 +119,7 @@ impl Swarm {
             behaviours: chance.below(1 << 10) | chance.below(1 << 10),
             slots: usize::try_from(*chance.pick(&[2, 8, 64])).unwrap_or(8),
             sync_ms: *chance.pick(&[1, 5, 40]),
+            keep_events: Duration::from_secs(*chance.pick(&[60, 240, 30 * 86_400, 30 * 86_400])),
         }
     }
 }

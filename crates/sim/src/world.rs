@@ -7,7 +7,7 @@
 
 use crate::{
     chance::Chance,
-    disk::Disk,
+    disk::{Disk, at_once},
     evidence::{self, Evidence, Snapshot},
     history::Journal,
     judges::{self, Verdict},
@@ -24,6 +24,7 @@ use core::{
 use ringback_model::{TenantId, Timestamp, event::Scope};
 use ringback_ports::{
     Clock, Entropy, Seal,
+    store::{Control, Log},
     fake::{FakeSeal, ManualClock, SeededEntropy},
 };
 use ringback_service::{Caller, CompiledType, Config, Ctx, Deps, IfMatch, Service, StartError, Write};
@@ -295,6 +296,7 @@ impl World {
             slots: self.shared.swarm.slots,
             waiters_max: 1_000,
             waiters_per_key_max: 1_000,
+            keep_events: self.shared.swarm.keep_events,
         }
     }
 
@@ -335,7 +337,7 @@ impl World {
         let now = self.now();
         self.shared.journal.with(|it| it.crashes.push(now));
         self.die();
-        self.snapshots.push(evidence::snapshot(&self.disk.memory(), types(), now));
+        self.snapshots.push(evidence::snapshot(&self.disk, types(), now));
         let down = if self.chance.per_mille(500) { Duration::ZERO } else { self.chance.duration(1, 20_000) };
         self.shared.clock.set(now + down);
         self.start();
@@ -381,10 +383,10 @@ impl World {
             }
             // Looking costs a walk through everything.
             look_at = it.now() + (it.now().since(begun) / 4).clamp(Duration::from_secs(2), Duration::from_secs(600));
-            evidence::left_to_do(&it.disk.memory()).is_none() && it.disk.idle()
+            evidence::left_to_do(&it.disk).is_none() && it.disk.idle()
         });
         if !drained && self.stuck.is_none() {
-            self.stuck = evidence::left_to_do(&self.disk.memory()).or_else(|| Some("the disk has not written all".into()));
+            self.stuck = evidence::left_to_do(&self.disk).or_else(|| Some("the disk has not written all".into()));
         }
         self.shared.journal.say("closing");
         self.shared.stage.store(2, Ordering::SeqCst);
@@ -423,15 +425,23 @@ impl World {
     fn evidence(&mut self) -> Evidence {
         let memory = self.disk.memory();
         let now = self.now();
-        self.snapshots.push(evidence::snapshot(&memory, types(), now));
+        self.snapshots.push(evidence::snapshot(&self.disk, types(), now));
         let history = self.shared.journal.with(std::mem::take);
-        let mut log = evidence::log(&memory);
+        let mut log = evidence::log(&self.disk);
         if self.plant == Some(Plant::SequenceGap) && log.len() > 10 {
             log.remove(log.len() / 2);
         }
         let rows = evidence::rows(&memory, &log);
         let troubles = history.troubles.iter().filter(|it| !self.disk.was_broken(it.at - Duration::from_secs(5), it.at)).cloned().collect();
-        Evidence::new(log, rows, std::mem::take(&mut self.snapshots), history, troubles, self.stuck.take(), self.shared.swarm.slots)
+        let mut scopes = vec![Scope::All];
+        scopes.extend(at_once(memory.tenants()).unwrap_or_default().into_iter().map(|it| Scope::Tenant(it.id)));
+        let floors = scopes.into_iter().filter_map(|it| Some((it.clone(), at_once(memory.bounds(&it)).ok()?.floor))).collect();
+        let snapshots = std::mem::take(&mut self.snapshots);
+        let mut evidence = Evidence::new(log, rows, snapshots, history, troubles, self.stuck.take(), self.shared.swarm.slots);
+        evidence.floors = floors;
+        evidence.keep_events = self.shared.swarm.keep_events;
+        evidence.removed.clone_from(&self.disk.archive().removed);
+        evidence
     }
 }
 

@@ -53,6 +53,7 @@ plants! {
     verify_finds_a_forgotten_row: RowForgotten => "verified",
     verify_finds_a_lost_exception: ExceptionLost => "verified",
     verify_finds_a_cursor_that_passed_something: CursorPastInFlight => "verified",
+    retention_takes_what_is_young: FloorPassesTooMuch => "retention",
     the_log_has_a_gap: SequenceGap => "sequence",
 }
 

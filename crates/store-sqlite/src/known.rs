@@ -62,12 +62,19 @@ impl Known {
     /// What the tables say.
     pub(crate) fn load(conn: &Connection) -> Result<Self, Fault> {
         let mut known = Self::default();
-        let mut last = conn.prepare("SELECT seq, committed_at FROM events ORDER BY seq DESC LIMIT 1")?;
+        // What retention took has been, too: places go on after it.
+        let mut last = conn.prepare(
+            "SELECT seq, committed_at FROM (SELECT seq, committed_at FROM events ORDER BY seq DESC LIMIT 1)
+             UNION ALL SELECT floor, committed_at FROM floors WHERE tenant = 0 ORDER BY 1 DESC LIMIT 1",
+        )?;
         if let Some(row) = last.query([])?.next()? {
             known.seq = row.get::<_, i64>(0)?.cast_unsigned();
             known.committed_at = Some(Timestamp::from_micros(row.get(1)?));
         }
-        let mut tenants = conn.prepare("SELECT id, no, (SELECT max(sequence) FROM events WHERE tenant = no) FROM tenant_nos")?;
+        let mut tenants = conn.prepare(
+            "SELECT id, no, coalesce((SELECT max(sequence) FROM events WHERE tenant = no), (SELECT floor FROM floors WHERE tenant = no))
+             FROM tenant_nos",
+        )?;
         let mut rows = tenants.query([])?;
         while let Some(row) = rows.next()? {
             let id = TenantId::parse(&row.get::<_, String>(0)?).map_err(|it| Fault::row("tenant_nos", it))?;

@@ -22,6 +22,7 @@ mod migrate;
 mod readers;
 mod reading;
 mod resources;
+mod retention;
 mod sql;
 mod subscriptions;
 mod tenants;

@@ -7,6 +7,7 @@ use crate::{
     commit::commit,
     fault::Fault,
     readers::Reading,
+    retention::WHOLE,
     sql::{self, Columns},
     writer::Entry,
 };
@@ -219,13 +220,23 @@ impl Reading {
         Ok(ends.unwrap_or((None, None)))
     }
 
+    /// What retention took of this scope.
+    fn floor(&self, scope: &Scope) -> Result<Place, Fault> {
+        let no = match self.numbered(scope)? {
+            Numbered::All => WHOLE,
+            Numbered::Tenant(no) => no,
+            Numbered::Nobody => return Ok(0),
+        };
+        Ok(self.one("SELECT floor FROM floors WHERE tenant = ?1", [no], |row| Columns::of("floors", row).u64())?.unwrap_or(0))
+    }
+
     fn bounds(&self, scope: &Scope) -> Result<Bounds, Fault> {
-        let (first, last) = self.ends(scope)?;
-        let last = last.unwrap_or(0);
-        let first = first.unwrap_or(last + 1);
+        let (_, last) = self.ends(scope)?;
+        let floor = self.floor(scope)?;
+        let last = last.unwrap_or(floor);
         let epoch = self.one("SELECT epoch FROM about", [], |row| Columns::of("about", row).get())?;
         let epoch = epoch.ok_or_else(|| Fault::row("about", "there is none"))?;
-        Ok(Bounds { first, last, floor: first - 1, epoch })
+        Ok(Bounds { first: floor + 1, last, floor, epoch })
     }
 
     pub(crate) fn event(&self, sql: &str, params: impl Params) -> Result<Option<Arc<Event>>, Fault> {

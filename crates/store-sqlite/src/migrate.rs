@@ -19,6 +19,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0002_key_rates.sql"),
     include_str!("../migrations/0003_catalogue.sql"),
     include_str!("../migrations/0004_listings.sql"),
+    include_str!("../migrations/0005_floors.sql"),
 ];
 
 /// `RBCK`: says that the file is one of ours.

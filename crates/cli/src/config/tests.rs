@@ -52,6 +52,7 @@ fn without_anything_said_the_defaults_hold() {
         limits.waiters = 20000 (default)
         limits.waiters_per_key = 20000 (default)
         limits.answers_mib = 128 (default)
+        retention.events = "30d" (default)
         cors.origins = [] (default)"#]]
     .assert_eq(&shown.join("\n"));
     let names: Vec<_> = it.shown.iter().map(|it| it.key).collect();

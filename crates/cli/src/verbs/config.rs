@@ -127,6 +127,7 @@ mod tests {
             limits.waiters          20000                default                   requests that may wait at the same time
             limits.waiters_per_key  20000                default                   requests of one key that may wait at the same time
             limits.answers_mib      128                  default                   memory for answers that are made and not yet written, in MiB
+            retention.events        30d                  default                   how long events are kept, and the attempts to deliver them
             cors.origins            []                   default                   web pages that may ask from a browser: their origins, or *
         "#]].assert_eq(&show(&config::load(&flags, &env, dir.path()), false));
         let json: Value = serde_json::from_str(&show(&config::load(&flags, &env, dir.path()), true)).expect("JSON");

@@ -27,6 +27,7 @@ pub mod listener;
 pub mod log;
 pub mod make;
 pub mod resources;
+pub mod retention;
 pub mod subscriptions;
 
 use crate::Store;
@@ -147,6 +148,18 @@ macro_rules! conformance_suite {
                 types_come_in_order_of_name
                 meta_keeps_the_first_value
                 deliveries_are_held_until_they_are_let_go;
+            retention:
+                the_front_goes_in_whole_change_sets
+                a_change_set_that_the_end_cuts_stays
+                floors_move_with_the_log_and_never_back
+                places_are_never_given_again
+                a_key_is_free_again_with_its_event
+                types_that_were_seen_stay_known
+                what_stands_below_is_found_no_more
+                rows_and_cursors_stay
+                sweeping_takes_what_lies_at_or_below_the_floor
+                a_sweep_is_bounded_and_goes_on
+                a_range_that_the_cursor_has_not_passed_stays;
             idempotency:
                 an_answer_is_kept_until_it_expires
                 pruning_removes_what_expired_first_and_no_more;
@@ -191,6 +204,7 @@ mod tests {
             ("listener", include_str!("listener.rs")),
             ("log", include_str!("log.rs")),
             ("resources", include_str!("resources.rs")),
+            ("retention", include_str!("retention.rs")),
             ("subscriptions", include_str!("subscriptions.rs")),
         ] {
             let cases: Vec<_> = text.lines().filter_map(|it| it.strip_prefix("pub async fn ")?.split('<').next()).collect();

@@ -211,11 +211,11 @@ pub struct Slice {
 /// The ends of a scope's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// The first place that is still there; `last + 1` when the log is empty.
+    /// The first place that is still there; `last + 1` when none is.
     pub first: Place,
-    /// The last place; 0 when nothing was ever written.
+    /// The last place that was ever given; 0 when nothing was ever written.
     pub last: Place,
-    /// Events at or below it are gone by retention.
+    /// Events at or below it are gone by retention; 0 while it took none.
     pub floor: Place,
     /// The life of the log.
     pub epoch: Epoch,
@@ -275,16 +275,17 @@ pub trait Log {
     /// The event that made version `version` of the resource with this subject.
     async fn event_of_version(&self, tenant: &TenantId, subject: &Subject, version: Version) -> Result<Option<Arc<Event>>, StoreError>;
 
-    /// The last place whose commit time is before `time`; 0 if there is none.
+    /// The last place whose commit time is before `time`; 0 if there is none that is still there.
     ///
     /// Each transaction stores max(previous, now) as its commit time, so this is monotone in `time`.
     async fn place_before(&self, scope: &Scope, time: Timestamp) -> Result<Place, StoreError>;
 
-    /// Whether any event of this type was ever stored in the scope and is still there.
+    /// Whether any event of this type was ever stored in the scope, also one that retention took.
     async fn event_type_seen(&self, scope: &Scope, event_type: &EventType) -> Result<bool, StoreError>;
 
     /// The types of events of the scope, each once, in order of type (by bytes), those after `after`, at most `limit`.
     ///
+    /// - Also types of which retention took all events.
     /// - Only types of which some event's audience is covered by `authority`.
     /// - With `Scope::All`, what was last seen in any tenant.
     async fn event_types_seen(

@@ -7,6 +7,7 @@ pub mod deliveries;
 pub mod idempotency;
 pub mod log;
 pub mod resources;
+pub mod retention;
 pub mod subscriptions;
 pub mod tenants;
 
@@ -16,13 +17,15 @@ pub use log::{
     AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, SeenType, Slice,
 };
 pub use resources::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, Timer};
+pub use retention::Retention;
 pub use subscriptions::Subscriptions;
 pub use tenants::{Control, StoredType};
 
 /// Everything that the service asks of one store.
-pub trait Store: Log + Resources + Deliveries + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static {}
+pub trait Store:
+    Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static {}
 
-impl<T: Log + Resources + Deliveries + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static> Store for T {}
+impl<T: Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static> Store for T {}
 
 /// A store that cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -141,6 +141,7 @@ impl World {
             slots: 64,
             waiters_max,
             waiters_per_key_max: waiters_max,
+            keep_events: std::time::Duration::from_secs(30 * 86_400),
         };
         let types = types.iter().map(|it| CompiledType::load(it).expect("a good type")).collect();
         let service = Service::start(deps, config, types).await.expect("it starts");

@@ -52,6 +52,7 @@ pub(crate) struct Handle {
 pub(crate) struct ReaderView {
     pub(crate) cursor: Place,
     pub(crate) health: Health,
+    pub(crate) first_exception: Option<Place>,
 }
 
 /// Where one delivery stands in its window.
@@ -115,6 +116,16 @@ pub(super) enum Command {
         end: Place,
         reply: oneshot::Sender<()>,
     },
+    Below {
+        no: u32,
+        floor: Place,
+        reply: oneshot::Sender<Option<usize>>,
+    },
+    DropBelow {
+        no: u32,
+        floor: Place,
+        reply: oneshot::Sender<()>,
+    },
     RetryNow {
         no: u32,
         place: Place,
@@ -169,6 +180,8 @@ impl Command {
             | Self::Freeze { no, .. }
             | Self::PlanSkip { no, .. }
             | Self::Skip { no, .. }
+            | Self::Below { no, .. }
+            | Self::DropBelow { no, .. }
             | Self::RetryNow { no, .. }
             | Self::Pull { no, .. }
             | Self::Halt { no, .. }
@@ -231,6 +244,16 @@ impl Handle {
 
     pub(crate) async fn skip(&self, no: u32, ranges: Vec<SkippedRange>, end: Place) {
         self.ask(|reply| Command::Skip { no, ranges, end, reply }).await;
+    }
+
+    /// How many exceptions lie at or below `floor`, those in flight left out. `None` when the subscription is not read at all.
+    pub(crate) async fn below(&self, no: u32, floor: Place) -> Option<usize> {
+        self.ask(|reply| Command::Below { no, floor, reply }).await.flatten()
+    }
+
+    /// Ends these exceptions.
+    pub(crate) async fn drop_below(&self, no: u32, floor: Place) {
+        self.ask(|reply| Command::DropBelow { no, floor, reply }).await;
     }
 
     /// Returns when the wish is stored. `None` when the subscription is not read at all.

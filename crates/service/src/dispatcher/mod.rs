@@ -627,6 +627,17 @@ impl Dispatcher {
                 }
                 let _ = reply.send(());
             }
+            Command::Below { no, floor, reply } => {
+                let _ = reply.send(self.readers.get(&no).map(|it| it.window.below(floor)));
+            }
+            Command::DropBelow { no, floor, reply } => {
+                if let Some(reader) = self.readers.get_mut(&no) {
+                    reader.window.drop_below(floor, now);
+                    self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
+                    self.ready.insert(no);
+                }
+                let _ = reply.send(());
+            }
             Command::RetryNow { no, place, reply } => self.retry_now(no, place, reply, now),
             Command::Pull { no, ask } => self.handle_pull(no, ask, now),
             Command::Halt { no, target, why, reply } => self.halt(no, target, why, reply, now),

@@ -274,7 +274,7 @@ impl Reader {
 
     pub(super) fn view(&self) -> ReaderView {
         let health = self.window.health();
-        ReaderView { cursor: self.window.cursor(), health }
+        ReaderView { cursor: self.window.cursor(), health, first_exception: self.window.first_exception() }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod filler;
 mod pruner;
+mod retention;
 mod timers;
 
 use crate::Service;
@@ -11,4 +12,5 @@ pub(crate) fn spawn(service: &Service) {
     tokio::spawn(timers::run(service.clone()));
     tokio::spawn(filler::run(service.clone()));
     tokio::spawn(pruner::run(service.clone()));
+    tokio::spawn(retention::run(service.clone()));
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use ringback_model::{
     EventId, EventType, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception},
-    event::{Event, Place, Scope},
+    event::{Event, Place, Scope, Seq},
     key::{Authority, Key},
     resource::Version,
     subscription::Subscription,
@@ -15,7 +15,7 @@ use ringback_ports::{
     fake::store::MemoryStore,
     store::{
         Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount,
-        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement, Slice, StoreError,
+        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError, Settlement, Slice, StoreError,
         StoredAnswer, StoredType, Subscriptions,
     },
 };
@@ -313,6 +313,17 @@ impl Deliveries for FaultyStore {
 
     async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
         self.inner.accounted().await
+    }
+}
+
+#[async_trait]
+impl Retention for FaultyStore {
+    async fn truncate(&self, to: Seq, limit: usize) -> Result<Seq, StoreError> {
+        self.inner.truncate(to, limit).await
+    }
+
+    async fn sweep(&self, from: u32, limit: usize) -> Result<Option<u32>, StoreError> {
+        self.inner.sweep(from, limit).await
     }
 }
 

@@ -40,18 +40,24 @@ pub struct World {
     pub sender: Arc<ScriptedSender>,
     pub service: Service,
     life: u64,
+    keep_events: Duration,
 }
 
 pub const URL: &str = "https://example.com/hook";
 
 impl World {
     pub fn new() -> Self {
+        Self::keeping(Duration::from_secs(30 * 86_400))
+    }
+
+    /// One that keeps events for so long.
+    pub fn keeping(keep_events: Duration) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::default());
         let sender = Arc::new(ScriptedSender::new());
         let faulty = Arc::new(FaultyStore::new(Arc::clone(&store)));
-        let (runtime, service) = start(&faulty, &clock, &sender, 0, types());
-        Self { runtime: Some(runtime), store, faulty, clock, sender, service, life: 0 }
+        let (runtime, service) = start(&faulty, &clock, &sender, 0, types(), keep_events);
+        Self { runtime: Some(runtime), store, faulty, clock, sender, service, life: 0, keep_events }
     }
 
     /// Everything that is not in the store is gone.
@@ -76,7 +82,7 @@ impl World {
                 self.faulty.commit(set).await.unwrap();
             }
         });
-        let (runtime, service) = start(&self.faulty, &self.clock, &self.sender, self.life, types);
+        let (runtime, service) = start(&self.faulty, &self.clock, &self.sender, self.life, types, self.keep_events);
         self.runtime = Some(runtime);
         self.service = service;
     }
@@ -211,6 +217,7 @@ fn start(
     sender: &Arc<ScriptedSender>,
     life: u64,
     types: Vec<CompiledType>,
+    keep_events: Duration,
 ) -> (Runtime, Service) {
     let runtime = Builder::new_current_thread().build().unwrap();
     let deps = Deps {
@@ -227,6 +234,7 @@ fn start(
         slots: 64,
         waiters_max: 100,
         waiters_per_key_max: 100,
+        keep_events,
     };
     let service = runtime.block_on(Service::start(deps, config, types)).unwrap();
     (runtime, service)

@@ -12,6 +12,7 @@ mod one_shots;
 mod order;
 mod receipts;
 mod replays;
+mod retention;
 mod tenants;
 mod verified;
 mod waits;
@@ -30,7 +31,7 @@ pub struct Verdict {
 type Judge = fn(&Evidence) -> Vec<String>;
 
 /// All judges, by name.
-const JUDGES: [(&str, Judge); 17] = [
+const JUDGES: [(&str, Judge); 18] = [
     ("durable", durable::judge),
     ("sequence", feeds::sequence),
     ("changes", changes::judge),
@@ -44,6 +45,7 @@ const JUDGES: [(&str, Judge); 17] = [
     ("duplicates", duplicates::judge),
     ("tenants", tenants::judge),
     ("replays", replays::judge),
+    ("retention", retention::judge),
     ("drained", drained::judge),
     ("one-shots", one_shots::judge),
     ("verified", verified::judge),

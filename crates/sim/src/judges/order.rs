@@ -36,7 +36,8 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                         let delivered = before.iter().filter(over).any(|it| matches!(it.end, End::Answered(200..=299)));
                         let spent = before.iter().filter(over).filter(|it| !matches!(it.end, End::Unroutable | End::Cut)).count();
                         let parked = spent >= subscription.tries_max() as usize;
-                        if !delivered && !parked && !skipped {
+                        let gone = || it.truncated(subscription, place, start.started);
+                        if !delivered && !parked && !skipped && !gone() {
                             wrong.push(format!(
                                 "{}: {} started at {} before {} was over",
                                 subscription.id, later.id, start.started, earlier.id

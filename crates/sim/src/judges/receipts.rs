@@ -5,7 +5,7 @@ use crate::{
     evidence::{Evidence, record_of, wants},
     history::End,
 };
-use ringback_model::event::payload;
+use ringback_model::{Timestamp, event::payload};
 use ringback_signature::{Headers, Secret, verify};
 use std::collections::BTreeSet;
 
@@ -72,8 +72,9 @@ pub(super) fn obligations(it: &Evidence) -> Vec<String> {
         let exceptions: BTreeSet<_> = reader.state.exceptions.iter().map(|it| it.place).collect();
         for event in reader.owed(&it.log) {
             let place = event.place(&reader.subscription.scope);
-            let excused = reader.skipped(place) > 0 || exceptions.contains(&place);
-            let over = place <= reader.state.cursor || reader.delivered.contains(&place);
+            let gone = || place <= reader.floor && it.truncated(&reader.subscription, place, Timestamp::from_micros(i64::MAX));
+            let excused = reader.skipped(place) > 0 || exceptions.contains(&place) || gone();
+            let over = place <= reader.state.cursor.max(reader.floor) || reader.delivered.contains(&place);
             if over && !excused && !taken.contains(&(record, event.id)) {
                 wrong.push(format!("{} counts as delivered to {} and never was", event.id, reader.subscription.id));
             }

@@ -4,7 +4,7 @@ use super::{Life, Player, Stage};
 use crate::{chance::Chance, history::Feed};
 use async_trait::async_trait;
 use core::time::Duration;
-use ringback_model::{Subject, event::Scope, subscription::TypePattern};
+use ringback_model::{Subject, Timestamp, event::Scope, subscription::TypePattern};
 use ringback_service::{Error, FeedQuery};
 
 /// See the module.
@@ -48,8 +48,18 @@ impl FeedReader {
             wait: if long { self.chance.duration(100, 20_000) } else { Duration::ZERO },
             ..FeedQuery::default()
         };
+        let asked = life.service.clock().now();
         let page = match life.ask(&self.chance, life.service.feed(&ctx, query)).await? {
             Ok(page) => page,
+            Err(Error::LogTruncated { .. }) => {
+                // What was missed is gone; it begins again where the log does.
+                life.say(format_args!("{}: the log is gone where it stood", self.name));
+                if let Some(record) = self.record.take() {
+                    life.shared.journal.with(|it| it.feeds[record].cut = true);
+                }
+                self.cursor = None;
+                return None;
+            }
             Err(Error::Internal(why)) => {
                 life.trouble(&why);
                 return None;
@@ -66,6 +76,8 @@ impl FeedReader {
                     subject: self.subject.clone(),
                     pages: Vec::new(),
                     finished: false,
+                    cut: false,
+                    asked_last: Timestamp::from_micros(0),
                 });
                 it.feeds.len() - 1
             })
@@ -77,7 +89,10 @@ impl FeedReader {
         }
         self.cursor = Some(page.cursor);
         if closing && !page.has_more {
-            life.shared.journal.with(|it| it.feeds[record].finished = true);
+            life.shared.journal.with(|it| {
+                it.feeds[record].finished = true;
+                it.feeds[record].asked_last = asked;
+            });
         }
         Some(page.has_more)
     }

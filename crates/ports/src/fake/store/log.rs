@@ -53,11 +53,20 @@ fn check(change: usize, expected: Expected, found: Option<Version>) -> Result<()
 
 impl State {
     fn last_seq(&self) -> Seq {
-        self.events.last_key_value().map_or(0, |(seq, _)| *seq)
+        self.events.last_key_value().map_or(self.floor, |(seq, _)| *seq)
     }
 
     fn last_sequence(&self, tenant: &TenantId) -> Place {
-        self.by_sequence.range((tenant.clone(), 0)..=(tenant.clone(), Place::MAX)).next_back().map_or(0, |((_, it), _)| *it)
+        let newest = self.by_sequence.range((tenant.clone(), 0)..=(tenant.clone(), Place::MAX)).next_back();
+        newest.map_or_else(|| self.floor_of(&Scope::Tenant(tenant.clone())), |((_, it), _)| *it)
+    }
+
+    /// What retention took of this scope.
+    pub(super) fn floor_of(&self, scope: &Scope) -> Place {
+        match scope {
+            Scope::All => self.floor,
+            Scope::Tenant(tenant) => self.floors.get(tenant).copied().unwrap_or(0),
+        }
     }
 
     fn commit(&mut self, set: ChangeSet, undo: &mut Vec<Undo>) -> Result<Committed, CommitError> {
@@ -241,7 +250,8 @@ impl Log for MemoryStore {
             Scope::All => state.last_seq(),
             Scope::Tenant(tenant) => state.last_sequence(tenant),
         };
-        Ok(Bounds { first: 1, last, floor: 0, epoch: 1 })
+        let floor = state.floor_of(scope);
+        Ok(Bounds { first: floor + 1, last, floor, epoch: 1 })
     }
 
     async fn events_after(&self, scope: &Scope, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
@@ -308,7 +318,9 @@ impl Log for MemoryStore {
     }
 
     async fn event_type_seen(&self, scope: &Scope, event_type: &EventType) -> Result<bool, StoreError> {
-        Ok(self.state().places(scope, 0, Place::MAX).any(|(_, it)| it.event.event_type == *event_type))
+        let state = self.state();
+        let forgotten = state.forgotten.keys().any(|(tenant, it)| scope.holds(tenant) && it == event_type);
+        Ok(forgotten || state.places(scope, 0, Place::MAX).any(|(_, it)| it.event.event_type == *event_type))
     }
 
     async fn event_types_seen(
@@ -324,6 +336,11 @@ impl Log for MemoryStore {
             let (last, shown) = seen.entry(it.event.event_type.clone()).or_insert((it.committed_at, false));
             *last = (*last).max(it.committed_at);
             *shown |= authority.covers(it.event.audience);
+        }
+        for ((_, event_type), (at, open)) in state.forgotten.iter().filter(|((tenant, _), _)| scope.holds(tenant)) {
+            let (last, shown) = seen.entry(event_type.clone()).or_insert((*at, false));
+            *last = (*last).max(*at);
+            *shown |= *open || authority == Authority::Operator;
         }
         let wanted = seen.into_iter().filter(|(event_type, (_, shown))| *shown && after.is_none_or(|it| event_type.as_str() > it.as_str()));
         Ok(wanted.take(limit).map(|(event_type, (last_seen, _))| SeenType { event_type, last_seen }).collect())

@@ -10,12 +10,13 @@ mod deliveries;
 mod idempotency;
 mod log;
 mod resources;
+mod retention;
 mod subscriptions;
 mod tenants;
 
 use crate::store::{AuditEntry, CommitError, Listener, ResourceRow, StoredAnswer, StoredType};
 use ringback_model::{
-    EventId, KeyId, ResourceId, TenantId, Timestamp, TypeName,
+    EventId, EventType, KeyId, ResourceId, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, SkippedRange},
     event::{Event, Place, Seq, Sequence},
     key::Key,
@@ -58,6 +59,11 @@ struct State {
     audit: Vec<Audited>,
     /// Whether deliveries are held back.
     held: bool,
+    /// What retention took: up to where, of the whole log and of each tenant.
+    floor: Seq,
+    floors: BTreeMap<TenantId, Sequence>,
+    /// The types of what it took: when last seen, and whether tenants might see any.
+    forgotten: BTreeMap<(TenantId, EventType), (Timestamp, bool)>,
 }
 
 #[derive(Clone)]

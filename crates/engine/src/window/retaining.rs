@@ -1,0 +1,42 @@
+//! What retention takes from under a window: exceptions whose events go.
+//!
+//! Not here: what was not read yet; that is skipped like any other stretch (`plan_skip`, `skip`).
+
+use super::Window;
+use ringback_model::{Timestamp, event::Place};
+
+impl Window {
+    /// How many exceptions lie at or below `floor` and are not in flight.
+    #[must_use]
+    pub fn below(&self, floor: Place) -> usize {
+        self.exceptions.range(..=floor).filter(|(_, it)| !it.in_flight).count()
+    }
+
+    /// The first exception.
+    #[must_use]
+    pub fn first_exception(&self) -> Option<Place> {
+        self.exceptions.first_key_value().map(|(place, _)| *place)
+    }
+
+    /// The exceptions at or below `floor` are over, without a delivery. How many there were.
+    ///
+    /// What is in flight ends first: ask again after that.
+    pub fn drop_below(&mut self, floor: Place, now: Timestamp) -> usize {
+        let gone: Vec<Place> = self.exceptions.range(..=floor).filter(|(_, it)| !it.in_flight).map(|(place, _)| *place).collect();
+        let mut subjects = Vec::new();
+        for place in &gone {
+            self.touch(*place, now);
+            subjects.extend(self.remove_exception(*place).and_then(|it| it.subject));
+        }
+        // Only when all are gone: else the next one of a subject that goes too would be released.
+        for subject in &subjects {
+            self.refresh_line(Some(subject), now);
+        }
+        if !gone.is_empty() {
+            self.note_full(now);
+            // What the address was to be asked with may be gone.
+            self.hold = None;
+        }
+        gone.len()
+    }
+}
