@@ -82,9 +82,14 @@ mod tests {
 
     #[test]
     fn who_stands_at_the_floor_loses_nothing() {
-        for (floor, cursor, exception, want) in
-            [(5, 5, None, false), (5, 4, None, true), (5, 9, Some(6), false), (5, 9, Some(5), true), (0, 0, Some(1), false), (0, 0, None, false)]
-        {
+        for (floor, cursor, exception, want) in [
+            (5, 5, None, false),
+            (5, 4, None, true),
+            (5, 9, Some(6), false),
+            (5, 9, Some(5), true),
+            (0, 0, Some(1), false),
+            (0, 0, None, false),
+        ] {
             assert_eq!(overtakes(floor, cursor, exception), want, "{floor} {cursor} {exception:?}");
         }
     }

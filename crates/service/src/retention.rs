@@ -117,7 +117,8 @@ impl Service {
                 None => {
                     let first = self.inner.store.exceptions(it.no, 0, 1).await?.first().map(|it| it.place);
                     // One that is done reads no more: only its exceptions are left.
-                    let cursor = if it.state == State::Done { Place::MAX } else { self.inner.store.cursor(it.no).await?.unwrap_or(Place::MAX) };
+                    let cursor =
+                        if it.state == State::Done { Place::MAX } else { self.inner.store.cursor(it.no).await?.unwrap_or(Place::MAX) };
                     retention::overtakes(floor, cursor, first)
                 }
             };

@@ -32,8 +32,8 @@ use ringback_ports::{
     fake::{ManualClock, MemoryStore},
     store::{
         Answers, AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log,
-        NewAnswer, ReaderAccount, Retention, ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement,
-        Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
+        NewAnswer, ReaderAccount, ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError,
+        Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
 use std::{

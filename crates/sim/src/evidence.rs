@@ -138,7 +138,19 @@ impl Evidence {
         slots: usize,
     ) -> Self {
         let by_id = log.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
-        Self { log, rows, snapshots, unexplained, stuck, slots, history, keep_events: Duration::ZERO, removed: Vec::new(), floors: BTreeMap::new(), by_id }
+        Self {
+            log,
+            rows,
+            snapshots,
+            unexplained,
+            stuck,
+            slots,
+            history,
+            keep_events: Duration::ZERO,
+            removed: Vec::new(),
+            floors: BTreeMap::new(),
+            by_id,
+        }
     }
 
     /// What retention took of a scope's log, at the end.

@@ -24,8 +24,8 @@ use core::{
 use ringback_model::{TenantId, Timestamp, event::Scope};
 use ringback_ports::{
     Clock, Entropy, Seal,
-    store::{Control, Log},
     fake::{FakeSeal, ManualClock, SeededEntropy},
+    store::{Control, Log},
 };
 use ringback_service::{Caller, CompiledType, Config, Ctx, Deps, IfMatch, Service, StartError, Write};
 use serde_json::json;

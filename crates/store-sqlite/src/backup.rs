@@ -108,7 +108,9 @@ fn create_part(found: &Found, part: &Path, now: Timestamp, key_file: &str) -> Re
     conn.execute("VACUUM INTO ?1", [text]).map_err(storage)?;
     drop(conn);
     let copy = Connection::open_with_flags(part, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(storage)?;
-    let last: i64 = copy.query_row("SELECT coalesce((SELECT max(seq) FROM events), (SELECT floor FROM floors WHERE tenant = 0), 0)", [], |row| row.get(0)).map_err(storage)?;
+    let last: i64 = copy
+        .query_row("SELECT coalesce((SELECT max(seq) FROM events), (SELECT floor FROM floors WHERE tenant = 0), 0)", [], |row| row.get(0))
+        .map_err(storage)?;
     let epoch: u32 = copy.query_row("SELECT epoch FROM about", [], |row| row.get(0)).map_err(storage)?;
     let note = Note {
         at: now.as_micros(),

@@ -44,8 +44,7 @@ fn truncate(tx: &Tx<'_>, to: Seq, limit: usize) -> Result<Seq, Fault> {
     let mut end = None;
     {
         let (mut seen, mut bytes) = (0, 0_i64);
-        let mut rows =
-            tx.conn.prepare_cached("SELECT seq, ends, length(bytes) FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq")?;
+        let mut rows = tx.conn.prepare_cached("SELECT seq, ends, length(bytes) FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq")?;
         let mut rows = rows.query(params![floor, sql::place(to)])?;
         while let Some(row) = rows.next()? {
             seen += 1;

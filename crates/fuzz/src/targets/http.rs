@@ -33,6 +33,7 @@ static WORLD: LazyLock<(Runtime, SocketAddr, String)> = LazyLock::new(|| {
             slots: 4,
             waiters_max: 100,
             waiters_per_key_max: 100,
+            keep_events: std::time::Duration::from_secs(30 * 86_400),
         };
         let payment = json!({ "type": "payment", "lifecycle": "created -> completed" });
         let types = vec![CompiledType::load(&payment).expect("a good type")];

@@ -23,9 +23,14 @@ pub use tenants::{Control, StoredType};
 
 /// Everything that the service asks of one store.
 pub trait Store:
-    Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static {}
+    Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static
+{
+}
 
-impl<T: Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static> Store for T {}
+impl<T: Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static> Store
+    for T
+{
+}
 
 /// A store that cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -27,8 +27,7 @@ impl Retention for MemoryStore {
         let mut state = self.state();
         let mut gone = 0;
         while gone < limit {
-            let Some(end) = state.events.iter().find(|(_, it)| it.event.ends_change_set).map(|(seq, _)| *seq).filter(|it| *it <= to)
-            else {
+            let Some(end) = state.events.iter().find(|(_, it)| it.event.ends_change_set).map(|(seq, _)| *seq).filter(|it| *it <= to) else {
                 break;
             };
             let rest = state.events.split_off(&(end + 1));
