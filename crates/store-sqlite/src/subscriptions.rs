@@ -52,6 +52,13 @@ pub(crate) fn write(tx: &Tx<'_>, it: &Subscription, cursor: Option<Place>, skipp
         tx.conn
             .prepare_cached("DELETE FROM exceptions WHERE subscription = ?1 AND place > ?2")?
             .execute(params![it.no, sql::place(cursor)])?;
+        for range in skipped {
+            tx.conn.prepare_cached("DELETE FROM exceptions WHERE subscription = ?1 AND place > ?2 AND place <= ?3")?.execute(params![
+                it.no,
+                sql::place(range.from),
+                sql::place(range.to)
+            ])?;
+        }
     }
     for range in skipped {
         tx.conn

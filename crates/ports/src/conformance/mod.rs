@@ -123,6 +123,7 @@ macro_rules! conformance_suite {
                 they_are_unique_by_id_and_by_number
                 a_cursor_moves_only_when_it_is_given
                 skipped_ranges_are_added_and_move_nothing
+                a_new_life_has_no_exception_in_what_it_skips
                 a_deletion_takes_everything_along;
             deliveries:
                 a_settlement_is_there_when_it_returns

@@ -127,6 +127,30 @@ pub async fn skipped_ranges_are_added_and_move_nothing<S: Store>(store: &Arc<S>)
     assert_eq!(ranges, [(5, 9, 1, "a"), (5, 7, 2, "c"), (20, 30, 1, "d"), (50, 60, 1, "b")]);
 }
 
+pub async fn a_new_life_has_no_exception_in_what_it_skips<S: Store>(store: &Arc<S>) {
+    commit(store, publish("acme", (1..=6).map(draft))).await;
+    commit(store, change("acme", [subscribe(subscription(1), Some(0))])).await;
+    let settlement = Settlement {
+        subscription: 1,
+        generation: 1,
+        cursor: 1,
+        attempts: Vec::new(),
+        exceptions: vec![exception(2), exception(3), exception(5)],
+        removed: Vec::new(),
+    };
+    store.settle(settlement).await.unwrap();
+    let next = |version, generation, cursor| {
+        let subscription = Box::new(Subscription { version, generation, ..subscription(1) });
+        let skipped = vec![SkippedRange { generation, from: 2, to: 4, why: "x".into() }];
+        Change::Subscription { subscription, expected: super::make::before(version), cursor, skipped }
+    };
+    let left = async || store.reader(1).await.unwrap().unwrap().exceptions.iter().map(|it| it.place).collect::<Vec<_>>();
+    commit(store, change("acme", [next(2, 1, None)])).await;
+    assert_eq!(left().await, [2, 3, 5], "in the same life exceptions stay");
+    commit(store, change("acme", [next(3, 2, Some(4))])).await;
+    assert_eq!(left().await, [2], "3 is skipped, 5 is above the cursor");
+}
+
 pub async fn a_deletion_takes_everything_along<S: Store>(store: &Arc<S>) {
     commit(store, publish("acme", (1..=5).map(draft))).await;
     let mut create = subscribe(subscription(1), Some(1));

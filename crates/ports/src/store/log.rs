@@ -72,8 +72,9 @@ pub enum Change {
         subscription: Box<Subscription>,
         /// `Absent`, or the version before.
         expected: Expected,
-        /// Sets the cursor, also backwards, and removes the exceptions above it: given on creation
-        /// and with a new generation, else `None`.
+        /// Sets the cursor, also backwards, and removes the exceptions above it and those in `skipped`
+        /// (of a try that ended after the stretches were chosen): given on creation and with a new
+        /// generation, else `None`.
         cursor: Option<Place>,
         /// Stretches to skip, added to those that are there. They do not move the cursor: the reader walks over them.
         skipped: Vec<SkippedRange>,

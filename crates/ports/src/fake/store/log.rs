@@ -136,7 +136,8 @@ impl State {
                 reader.subscription = *subscription;
                 if let Some(cursor) = cursor {
                     reader.cursor = cursor;
-                    reader.exceptions.retain(|place, _| *place <= cursor);
+                    let passed = |place: Place| skipped.iter().any(|it| it.from < place && place <= it.to);
+                    reader.exceptions.retain(|place, _| *place <= cursor && !passed(*place));
                 }
                 reader.skipped.extend(skipped.into_iter().map(|it| ((it.from, it.generation, it.to), it)));
                 put(self, undo, |it| &mut it.readers, no, Some(reader));
