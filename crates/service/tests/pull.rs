@@ -198,6 +198,26 @@ fn a_subject_is_held_while_one_of_its_events_is_leased() {
 }
 
 #[test]
+fn who_came_later_and_waits_less_is_answered_first() {
+    let world = World::new();
+    let id = world.pull_subscription();
+    let wait = |secs| {
+        let (service, ctx, id) = (world.service.clone(), world.ctx(), id.clone());
+        let query = PullQuery { limit: 10, wait: Duration::from_secs(secs), lease: LEASE };
+        let asked = world.spawn(async move { service.pull(&ctx, &id, query).await });
+        world.quiet();
+        asked
+    };
+    let (long, short, none) = (wait(60), wait(5), wait(0));
+    assert!(none.is_finished() && !short.is_finished() && !long.is_finished());
+    world.pass(Duration::from_secs(5));
+    assert!(short.is_finished() && !long.is_finished());
+    assert_eq!(world.run(short).unwrap().unwrap().events.len(), 0);
+    world.pass(Duration::from_secs(55));
+    assert!(long.is_finished());
+}
+
+#[test]
 fn who_waits_is_woken_and_time_ends() {
     let world = World::new();
     let id = world.pull_subscription();

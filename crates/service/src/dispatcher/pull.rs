@@ -157,17 +157,20 @@ impl Dispatcher {
             return;
         }
         end_leases(&self.service, reader, now);
-        while let Some(ask) = reader.waiting.asks.pop_front() {
+        // Who came later may wait less: nobody's answer waits for that of another.
+        let mut dry = draining || reader.frozen;
+        for ask in core::mem::take(&mut reader.waiting.asks) {
             if ask.reply.is_closed() {
                 continue;
             }
             let (lease, until) = (lease_id(&self.service), now + ask.lease);
-            let leased = if draining || reader.frozen { Vec::new() } else { reader.window.lease(ask.limit, lease, until, now) };
+            let leased = if dry { Vec::new() } else { reader.window.lease(ask.limit, lease, until, now) };
+            dry |= leased.is_empty();
             // The log was looked at to its end: there is nothing for this one.
             let over = now >= ask.deadline && !reader.paging && !reader.frozen || !reader.window.is_active() || draining;
             if leased.is_empty() && !over {
-                reader.waiting.asks.push_front(ask);
-                break;
+                reader.waiting.asks.push_back(ask);
+                continue;
             }
             let items: Vec<_> = leased.into_iter().map(|it| (it, reader.events.get(&it.place).cloned())).collect();
             let batch = Batch { generation: reader.window.generation(), lease, until, items };
