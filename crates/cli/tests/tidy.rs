@@ -218,7 +218,7 @@ type Floor = (&'static str, &'static [&'static str], Option<&'static [&'static s
 const FLOORS: &[Floor] = &[
     ("model", &["filter"], Some(&["bytes", "jiff", "serde_json", "thiserror"]), &[]),
     ("filter", &[], Some(&["jiff", "serde_json", "thiserror"]), &[]),
-    ("signature", &[], Some(&["base64", "hmac", "sha2", "subtle", "thiserror"]), &[]),
+    ("signature", &[], Some(&["base64", "ed25519-dalek", "hmac", "sha2", "subtle", "thiserror"]), &[]),
     (
         "engine",
         &["filter", "model"],

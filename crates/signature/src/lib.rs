@@ -1,5 +1,6 @@
-//! Signs and verifies webhooks as the Standard Webhooks specification says,
-//! with its symmetric scheme (`v1`: HMAC-SHA256).
+//! Signs and verifies webhooks as the Standard Webhooks specification says, with its
+//! symmetric scheme (`v1`: HMAC-SHA256) and its asymmetric one (`v1a`: Ed25519), and
+//! in the forms of other well-known senders: see [`Profile`].
 //!
 //! Usable alone by whoever receives webhooks, from Ringback or from anybody
 //! else who follows the specification:
@@ -18,7 +19,7 @@
 //!
 //! Pure: the time is an argument, and so is chance.
 //!
-//! Not here: other providers' schemes, remembering ids to drop repeats, HTTP.
+//! Not here: remembering ids to drop repeats, HTTP.
 #![forbid(unsafe_code)]
 #![no_std]
 
@@ -26,10 +27,18 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod check;
+mod ed25519;
+mod profile;
 mod scheme;
 mod sign;
 mod verify;
 
+pub use check::{Hint, check, hint};
+pub use ed25519::{PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey, PublicKey};
+pub use profile::{
+    Algorithm, DISTINCT_BYTES_MIN, Message, Profile, RAW_CHARS_MAX, RAW_CHARS_MIN, RawSecret, SignKey, VerifyKey, headers, is_reserved_header,
+};
 pub use scheme::{SECRET_BYTES_DEFAULT, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SECRET_PREFIX, Secret, SecretError};
 pub use sign::sign;
 pub use verify::{Headers, TOLERANCE_SECS, VerifyError, verify};

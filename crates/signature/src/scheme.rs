@@ -7,7 +7,7 @@ use base64::{
 };
 use core::fmt;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 /// What the text of a secret begins with.
 pub const SECRET_PREFIX: &str = "whsec_";
@@ -50,6 +50,63 @@ pub enum SecretError {
         /// How many there are, when they could be counted.
         bytes: usize,
     },
+    /// Another beginning than a key of Ed25519 has.
+    #[error("a key of Ed25519 begins with `{prefix}`")]
+    Expected {
+        /// What it should begin with.
+        prefix: &'static str,
+    },
+    /// What follows the prefix of a key is not base64.
+    #[error("after its prefix a key of Ed25519 is base64 (the alphabet with `+` and `/`)")]
+    KeyEncoding,
+    /// A key has another length.
+    #[error("a private key has 32 bytes, or 64 with its public key, and a public one 32; this one has {bytes}")]
+    KeyLength {
+        /// How many there are, when they could be counted.
+        bytes: usize,
+    },
+    /// The halves of a private key of 64 bytes are of two keys.
+    #[error("the public key in the second half does not belong to the private key in the first")]
+    KeyPair,
+    /// Bytes that are no public key, or one for which anybody could sign.
+    #[error("these 32 bytes are no public key of Ed25519")]
+    PublicKey,
+    /// A secret whose text is the key has other characters.
+    #[error("a secret of this profile is printable ASCII without spaces")]
+    RawCharacters,
+    /// A secret whose text is the key is too short or too long.
+    #[error("a secret of this profile has 16 to 256 characters; this one has {chars}")]
+    RawLength {
+        /// How many there are.
+        chars: usize,
+    },
+}
+
+/// The bytes of a key: `prefix`, and base64 of at most `bytes_max` bytes.
+pub(crate) fn decode(text: &str, prefix: &'static str, bytes_max: usize) -> Result<Vec<u8>, SecretError> {
+    let encoded = text.strip_prefix(prefix).ok_or(SecretError::Expected { prefix })?;
+    if encoded.len() > bytes_max.div_ceil(3) * 4 {
+        return Err(SecretError::KeyLength { bytes: encoded.len() / 4 * 3 });
+    }
+    let engine = if encoded.ends_with('=') { &BASE64_STANDARD } else { &BASE64_STANDARD_NO_PAD };
+    engine.decode(encoded).map_err(|_| SecretError::KeyEncoding)
+}
+
+/// HMAC-SHA256 over the parts, one after the other.
+pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    // RFC 2104: a key of at most one block is padded with zeros to one, a longer one is hashed first.
+    let mut block = [0; SECRET_BYTES_MAX];
+    let hashed;
+    let short = if key.len() > block.len() {
+        hashed = Sha256::digest(key);
+        hashed.as_slice()
+    } else {
+        key
+    };
+    block.iter_mut().zip(short).for_each(|(to, from)| *to = *from);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    parts.iter().for_each(|it| mac.update(it));
+    mac.finalize().into_bytes().into()
 }
 
 impl Secret {
@@ -98,16 +155,11 @@ impl Secret {
     /// `timestamp` is the header's text, so that a verifier signs what was
     /// sent and not its own spelling of it.
     pub(crate) fn mac(&self, id: &str, timestamp: &str, body: &[u8]) -> [u8; 32] {
-        // A key of at most one block is padded with zeros to one by HMAC itself.
-        let mut block = [0; SECRET_BYTES_MAX];
-        block.iter_mut().zip(&self.0).for_each(|(to, from)| *to = *from);
-        let mut mac = Hmac::<Sha256>::new(&block.into());
-        mac.update(id.as_bytes());
-        mac.update(b".");
-        mac.update(timestamp.as_bytes());
-        mac.update(b".");
-        mac.update(body);
-        mac.finalize().into_bytes().into()
+        hmac(&self.0, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body])
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -9,7 +9,7 @@ pub const TOLERANCE_SECS: i64 = 300;
 
 /// Signatures in one header that are looked at; the rest is ignored, so that a
 /// long header costs nothing.
-const SIGNATURES_MAX: usize = 32;
+pub(crate) const SIGNATURES_MAX: usize = 32;
 
 /// The three headers of a request, as text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,13 +61,7 @@ pub fn verify(headers: Headers<'_>, body: &[u8], secrets: &[&Secret], now_secs: 
     let timestamp = present(headers.timestamp, crate::HEADER_TIMESTAMP)?;
     let signatures = present(headers.signature, crate::HEADER_SIGNATURE)?;
 
-    let age_secs = now_secs.saturating_sub(seconds(timestamp).ok_or(VerifyError::HeaderMalformed(crate::HEADER_TIMESTAMP))?);
-    if age_secs > tolerance_secs {
-        return Err(VerifyError::TimestampTooOld { by_secs: age_secs });
-    }
-    if age_secs < tolerance_secs.saturating_neg() {
-        return Err(VerifyError::TimestampTooNew { by_secs: age_secs.saturating_neg() });
-    }
+    timely(timestamp, crate::HEADER_TIMESTAMP, now_secs, tolerance_secs)?;
 
     let mut readable = false;
     let mut fits = Choice::from(0);
@@ -89,7 +83,19 @@ pub fn verify(headers: Headers<'_>, body: &[u8], secrets: &[&Secret], now_secs: 
     }
 }
 
-fn present<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a str, VerifyError> {
+/// Whether the time that a header tells is near enough to now.
+pub(crate) fn timely(text: &str, name: &'static str, now_secs: i64, tolerance_secs: i64) -> Result<(), VerifyError> {
+    let age_secs = now_secs.saturating_sub(seconds(text).ok_or(VerifyError::HeaderMalformed(name))?);
+    if age_secs > tolerance_secs {
+        Err(VerifyError::TimestampTooOld { by_secs: age_secs })
+    } else if age_secs < tolerance_secs.saturating_neg() {
+        Err(VerifyError::TimestampTooNew { by_secs: age_secs.saturating_neg() })
+    } else {
+        Ok(())
+    }
+}
+
+pub(crate) fn present<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a str, VerifyError> {
     value.filter(|it| !it.is_empty()).ok_or(VerifyError::HeaderMissing(name))
 }
 
