@@ -92,6 +92,7 @@ mod tests {
                 concurrency_max: 32,
                 rate_max_per_s: None,
                 delays: vec![5],
+                signing: Default::default(),
                 secrets: vec![],
             }),
             revisions: vec![Revision {

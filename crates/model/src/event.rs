@@ -212,24 +212,36 @@ impl Scope {
 pub enum PayloadForm {
     /// Exactly the public bytes.
     Full,
+    /// `data` alone, verbatim.
+    Data,
     /// `data` replaced by where to ask for it; no `previous`.
     Thin,
+    /// CloudEvents 1.0, everything in the body.
+    Cloudevents,
+    /// CloudEvents 1.0: `data` is the body, the rest is headers.
+    CloudeventsBinary,
 }
 
 impl PayloadForm {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Full, Self::Data, Self::Thin, Self::Cloudevents, Self::CloudeventsBinary];
+
     /// As it is written in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
+            Self::Data => "data",
             Self::Thin => "thin",
+            Self::Cloudevents => "cloudevents",
+            Self::CloudeventsBinary => "cloudevents-binary",
         }
     }
 
     /// Reads what `as_str` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Full, Self::Thin].into_iter().find(|it| it.as_str() == text)
+        Self::ALL.iter().copied().find(|it| it.as_str() == text)
     }
 }
 
@@ -242,6 +254,8 @@ impl PayloadForm {
 pub fn payload(event: &Event, form: PayloadForm, public_url: &str) -> Bytes {
     match form {
         PayloadForm::Full => event.bytes.clone(),
+        PayloadForm::Data | PayloadForm::CloudeventsBinary => crate::payload::data(&event.bytes),
+        PayloadForm::Cloudevents => crate::payload::cloudevents(&event.bytes, public_url),
         PayloadForm::Thin => thin(event, public_url),
     }
 }

@@ -127,6 +127,12 @@ pub const CONCURRENCY_MAX: u32 = 256;
 pub const CONCURRENCY_DEFAULT: u32 = 32;
 /// `push.rate_max_per_s`: the most that can be asked for.
 pub const PUSH_RATE_MAX_PER_S: u32 = 10_000;
+/// Keys that one subscription signs with at once, while they rotate.
+pub const SIGNING_KEYS_MAX: usize = 5;
+/// How long the old keys sign on after a rotation, in seconds: the most that can be asked for.
+pub const ROTATION_OVERLAP_SECS_MAX: u32 = 30 * 86_400;
+/// How long they sign on when nothing is asked for.
+pub const ROTATION_OVERLAP_SECS_DEFAULT: u32 = 86_400;
 /// Deadline of one whole attempt, in milliseconds: least, most, default.
 pub const ATTEMPT_TIMEOUT_MS: (u32, u32, u32) = (1_000, 60_000, 20_000);
 /// Entries of `push.retry.delays`.

@@ -12,6 +12,8 @@ use crate::{
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
 
+pub use crate::signing::{SealedSecret, Signing};
+
 /// The life of a reader between two seeks, from 1.
 pub type Generation = u32;
 
@@ -244,7 +246,9 @@ pub struct Push {
     pub rate_max_per_s: Option<u32>,
     /// Mean delays before the second, third … try, in seconds; one more try than entries.
     pub delays: Vec<u32>,
-    /// Signing secrets, newest first; never empty.
+    /// How requests are signed.
+    pub signing: Signing,
+    /// Signing keys, newest first; never empty.
     pub secrets: Vec<SealedSecret>,
 }
 
@@ -277,17 +281,6 @@ impl MapPatch {
         }
         out
     }
-}
-
-/// A signing secret at rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedSecret {
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// From when on it no longer signs.
-    pub expires_at: Option<Timestamp>,
-    /// The sealed `whsec_…` text.
-    pub sealed: Vec<u8>,
 }
 
 /// The schedule when none is given (CONTRACT 5): mean delays in seconds, 15 tries in about 75 hours.

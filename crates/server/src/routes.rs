@@ -110,6 +110,8 @@ pub enum Op {
     SubscriptionNack,
     SubscriptionExtend,
     SubscriptionSeek,
+    SubscriptionSecret,
+    SubscriptionRotateSecret,
     DeliveryList,
     DeliveryGet,
     DeliveryAttempts,
@@ -175,7 +177,7 @@ use About::{Server, Tenant, TenantOrAll};
 use Method::{Delete, Get, Patch, Post, Put};
 use Scope::{
     DeliveriesRead, DeliveriesRetry, EventsPublish, EventsRead, KeysWrite, ResourcesAct, ResourcesRead, ResourcesWrite, SubscriptionsRead,
-    SubscriptionsWrite, TenantsWrite, TypesWrite,
+    SubscriptionsSecret, SubscriptionsWrite, TenantsWrite, TypesWrite,
 };
 use Shape::{Feed, List, Nothing, Object};
 
@@ -218,6 +220,8 @@ pub const ROUTES: &[Route] = &[
     route(Post,   "/v1/subscriptions/{id}/nack",     SubscriptionsWrite, TenantOrAll, NONE, Object,  Op::SubscriptionNack),
     route(Post,   "/v1/subscriptions/{id}/extend",   SubscriptionsWrite, TenantOrAll, NONE, Object,  Op::SubscriptionExtend),
     route(Post,   "/v1/subscriptions/{id}/seek",     SubscriptionsWrite, TenantOrAll, NONE, Object,  Op::SubscriptionSeek),
+    route(Get,    "/v1/subscriptions/{id}/secret",   SubscriptionsSecret, TenantOrAll, NONE, Object, Op::SubscriptionSecret),
+    route(Post,   "/v1/subscriptions/{id}/rotate-secret", SubscriptionsSecret, TenantOrAll, NONE, Object, Op::SubscriptionRotateSecret),
 
     route(Get,    "/v1/deliveries",                  DeliveriesRead,     TenantOrAll, Params::Only(&["after", "event", "limit", "state", "subscription"]), List, Op::DeliveryList),
     route(Get,    "/v1/deliveries/{id}",             DeliveriesRead,     TenantOrAll, NONE, Object,  Op::DeliveryGet),

@@ -8,11 +8,13 @@ mod filter;
 mod overtaken;
 mod seek;
 mod show;
+mod signing;
 
 pub(crate) use end::End;
 pub(crate) use filter::meets;
+pub use signing::{SigningKeys, SigningPatch};
 
-use crate::{Ctx, Error, Outcome, Service, Write, dispatcher, idempotency::Decision, resources::IfMatch};
+use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, resources::IfMatch};
 use ringback_engine::lifecycle;
 use ringback_model::{
     ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
@@ -21,11 +23,10 @@ use ringback_model::{
     ids,
     key::Authority,
     limits,
-    subscription::{DELAYS_DEFAULT, MapPatch, Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
+    subscription::{DELAYS_DEFAULT, MapPatch, Order, Push, Revision, Signing, State, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
 use ringback_ports::store::{AuditEntry, Change, ChangeSet, Expected, Slice};
-use ringback_signature::Secret;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What is wanted of a new subscription.
@@ -62,8 +63,10 @@ pub struct NewSubscription {
 pub struct NewPush {
     /// The endpoint.
     pub url: String,
-    /// One's own secret, `whsec_…`; made if absent.
+    /// One's own secret; made if absent.
     pub secret: Option<String>,
+    /// How to sign.
+    pub signing: Signing,
     /// Static headers.
     pub headers: Vec<(String, String)>,
     /// Deadline of one attempt.
@@ -94,6 +97,7 @@ pub struct SubscriptionPatch {
     pub concurrency_max: Option<u32>,
     pub rate_max_per_s: Option<Option<u32>>,
     pub delays: Option<Vec<u32>>,
+    pub signing: SigningPatch,
     /// It is pulled from now on; nothing else of `push` is given then.
     pub pulled: bool,
 }
@@ -102,6 +106,7 @@ impl SubscriptionPatch {
     /// Whether it says anything about how it is pushed.
     const fn is_about_push(&self) -> bool {
         self.url.is_some()
+            || self.signing.says_something()
             || self.secret.is_some()
             || self.headers.is_some()
             || self.timeout_ms.is_some()
@@ -132,6 +137,7 @@ impl SubscriptionPatch {
             out.concurrency_max = Some(push.concurrency_max);
             out.rate_max_per_s = Some(push.rate_max_per_s);
             out.delays = Some(push.delays);
+            out.signing = SigningPatch::whole(push.signing);
         }
         out
     }
@@ -304,9 +310,8 @@ impl Service {
         let push = match new.push {
             None => None,
             Some(push) => {
-                let secret = self.secret_of(push.secret.as_deref())?;
-                let sealed = self.seal_secret(&tenant, no, &secret, now)?;
-                shown = Some(secret.format());
+                let key = self.new_key((&tenant, no), push.secret.as_deref(), push.signing, "/push/secret", now)?;
+                shown = key.shown;
                 Some(Push {
                     url: push.url,
                     headers: push.headers,
@@ -314,7 +319,8 @@ impl Service {
                     concurrency_max: push.concurrency_max,
                     rate_max_per_s: push.rate_max_per_s,
                     delays: push.delays,
-                    secrets: vec![sealed],
+                    signing: push.signing,
+                    secrets: vec![key.sealed],
                 })
             }
         };
@@ -442,26 +448,6 @@ impl Service {
         }
     }
 
-    fn secret_of(&self, given: Option<&str>) -> Result<Secret, Error> {
-        match given {
-            Some(text) => Secret::parse(text)
-                .map_err(|it| Error::Field { pointer: "/push/secret".into(), detail: format!("{it}. Leave it out to have one made.") }),
-            None => {
-                let mut chance = [0; ringback_signature::SECRET_BYTES_DEFAULT];
-                self.inner.entropy.fill(&mut chance);
-                Ok(Secret::generate(chance))
-            }
-        }
-    }
-
-    fn seal_secret(&self, tenant: &TenantId, no: u32, secret: &Secret, now: Timestamp) -> Result<SealedSecret, Error> {
-        let row = no.to_string();
-        let at = dispatcher::secret_binding(tenant.as_str(), &row);
-        let sealed =
-            self.inner.seal.seal(&self.data_key(tenant)?, at, secret.format().as_bytes()).map_err(|it| Error::Internal(it.to_string()))?;
-        Ok(SealedSecret { created_at: now, expires_at: None, sealed })
-    }
-
     fn control_set(&self, ctx: &Ctx, subscription: &Subscription, action: &'static str, now: Timestamp) -> ChangeSet {
         let mut set = ChangeSet::new(subscription.tenant.clone(), now);
         set.audit = Some(AuditEntry { actor: ctx.caller.key, action, object: subscription.id.to_string() });
@@ -529,7 +515,7 @@ impl Service {
     fn patched(
         &self,
         before: &Subscription,
-        patch: SubscriptionPatch,
+        mut patch: SubscriptionPatch,
         read: Place,
     ) -> Result<(Option<Subscription>, Option<String>), Error> {
         let now = self.now();
@@ -545,8 +531,10 @@ impl Service {
                         pointer: "/push/url".into(),
                         detail: "It is a pull subscription. To have it pushed, give `push.url`: the address to call.".into(),
                     })?;
-                    let secret = self.secret_of(patch.secret.as_deref())?;
-                    shown = Some(secret.format());
+                    let signing = patch.signing.apply(Signing::default());
+                    let secret = patch.secret.take();
+                    let key = self.new_key((&before.tenant, before.no), secret.as_deref(), signing, "/push/secret", now)?;
+                    shown = key.shown;
                     Push {
                         url,
                         headers: Vec::new(),
@@ -554,7 +542,8 @@ impl Service {
                         concurrency_max: limits::CONCURRENCY_DEFAULT,
                         rate_max_per_s: None,
                         delays: DELAYS_DEFAULT.to_vec(),
-                        secrets: vec![self.seal_secret(&before.tenant, before.no, &secret, now)?],
+                        signing,
+                        secrets: vec![key.sealed],
                     }
                 }
             };
@@ -567,11 +556,10 @@ impl Service {
             push.concurrency_max = patch.concurrency_max.unwrap_or(push.concurrency_max);
             push.rate_max_per_s = patch.rate_max_per_s.unwrap_or(push.rate_max_per_s);
             push.delays = patch.delays.unwrap_or(push.delays);
-            if let Some(text) = patch.secret.filter(|_| shown.is_none()) {
-                let secret = self.secret_of(Some(&text))?;
-                if !self.signs_with(before, &push, &secret) {
-                    push.secrets = vec![self.seal_secret(&before.tenant, before.no, &secret, now)?];
-                }
+            let other = patch.secret.filter(|it| !self.signs_with(before, &push, it));
+            push.signing = self.resigned(before, &push, patch.signing, other.is_some())?;
+            if let Some(text) = other {
+                push.secrets = vec![self.new_key((&before.tenant, before.no), Some(&text), push.signing, "/push/secret", now)?.sealed];
             }
             after.push = Some(push);
         }
@@ -604,15 +592,6 @@ impl Service {
         after.version += 1;
         after.updated_at = now;
         Ok((Some(after), shown))
-    }
-
-    /// Whether this is the secret that it signs with: giving it again changes nothing.
-    fn signs_with(&self, before: &Subscription, push: &Push, secret: &Secret) -> bool {
-        let row = before.no.to_string();
-        let at = dispatcher::secret_binding(before.tenant.as_str(), &row);
-        let [only] = push.secrets.as_slice() else { return false };
-        let Ok(key) = self.data_key(&before.tenant) else { return false };
-        self.inner.seal.open(&key, at, &only.sealed).is_ok_and(|it| it == secret.format().as_bytes())
     }
 
     /// Pauses a subscription. Its cursor stays; tries in flight end and settle.

@@ -16,6 +16,8 @@ use ringback_model::{
     Timestamp,
     delivery::SkippedRange,
     event::{PayloadForm, Place, Scope},
+    ids,
+    signing::{Algorithm, Profile, Signing, WebhookId},
     subscription::{Failing, Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
@@ -123,9 +125,19 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
     };
     let secret = |it: StoredSecret| -> Result<SealedSecret, Fault> {
         Ok(SealedSecret {
+            // Keys of before they had names are told apart by when they were made.
+            id: it.id.unwrap_or_else(|| ids::prefixed("sec_", Timestamp::from_micros(it.created_at), 0)),
             created_at: Timestamp::from_micros(it.created_at),
             expires_at: it.expires_at.map(Timestamp::from_micros),
+            public_key: it.public_key,
             sealed: from_hex(&it.sealed).ok_or_else(|| broken("hex", "a secret"))?,
+        })
+    };
+    let signing = |it: StoredSigning| -> Result<Signing, Fault> {
+        Ok(Signing {
+            algorithm: Algorithm::parse(&it.algorithm).ok_or_else(|| broken("algorithm", &it.algorithm))?,
+            profile: Profile::parse(&it.profile).ok_or_else(|| broken("profile", &it.profile))?,
+            webhook_id: WebhookId::parse(&it.webhook_id).ok_or_else(|| broken("kind of id", &it.webhook_id))?,
         })
     };
     Ok(Subscription {
@@ -150,6 +162,7 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
                 concurrency_max: push.concurrency_max,
                 rate_max_per_s: push.rate_max_per_s,
                 delays: push.delays,
+                signing: signing(push.signing)?,
                 secrets: push.secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
             }),
         },
@@ -207,13 +220,38 @@ struct StoredPush {
     #[serde(default)]
     rate_max_per_s: Option<u32>,
     delays: Vec<u32>,
+    #[serde(default)]
+    signing: StoredSigning,
     secrets: Vec<StoredSecret>,
 }
 
 #[derive(Serialize, Deserialize)]
+struct StoredSigning {
+    algorithm: String,
+    profile: String,
+    webhook_id: String,
+}
+
+impl Default for StoredSigning {
+    fn default() -> Self {
+        Self::from(Signing::default())
+    }
+}
+
+impl From<Signing> for StoredSigning {
+    fn from(it: Signing) -> Self {
+        Self { algorithm: it.algorithm.as_str().into(), profile: it.profile.as_str().into(), webhook_id: it.webhook_id.as_str().into() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
 struct StoredSecret {
+    #[serde(default)]
+    id: Option<String>,
     created_at: i64,
     expires_at: Option<i64>,
+    #[serde(default)]
+    public_key: Option<String>,
     sealed: String,
 }
 
@@ -232,6 +270,8 @@ struct StoredRevision {
 impl From<&Subscription> for Body {
     fn from(it: &Subscription) -> Self {
         let secret = |it: &SealedSecret| StoredSecret {
+            id: Some(it.id.clone()),
+            public_key: it.public_key.clone(),
             created_at: it.created_at.as_micros(),
             expires_at: it.expires_at.map(|it| it.as_micros()),
             sealed: to_hex(&it.sealed),
@@ -265,6 +305,7 @@ impl From<&Subscription> for Body {
                 concurrency_max: it.concurrency_max,
                 rate_max_per_s: it.rate_max_per_s,
                 delays: it.delays.clone(),
+                signing: it.signing.into(),
                 secrets: it.secrets.iter().map(secret).collect(),
             }),
             revisions: it.revisions.iter().map(revision).collect(),

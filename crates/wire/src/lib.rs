@@ -25,6 +25,7 @@ mod push_headers;
 pub mod read;
 pub mod schemas;
 pub mod sentences;
+pub mod signing;
 pub mod sse;
 pub mod status;
 pub mod subscription;

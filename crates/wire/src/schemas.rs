@@ -8,6 +8,8 @@
 //! Not here: resources, whose schema their type declares, and which route
 //! answers what (`ringback_server::openapi`).
 
+mod signing;
+
 use crate::ErrorCode;
 use ringback_model::{key::Scope, limits};
 use serde_json::{Map, Value, json};
@@ -45,8 +47,12 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("Push", push()),
         ("PutTenant", put_tenant()),
         ("Resume", resume()),
+        ("Rotate", signing::rotate()),
+        ("RotatedKeys", signing::rotated_keys()),
         ("Seek", seek()),
         ("Settled", settled()),
+        ("SigningKey", signing::signing_key()),
+        ("SigningKeys", signing::signing_keys()),
         ("Status", status()),
         ("Subscription", subscription()),
         ("Tenant", tenant()),
@@ -359,9 +365,13 @@ fn push() -> Value {
             "concurrency_max": concurrency_max(),
             "rate_max_per_s": rate_max_per_s(),
             "retry": object(json!({ "delays": delays() }), &[]),
-            "secret": { "type": "string", "pattern": "^whsec_", "description": "Only in the answer to its making, or to its becoming a pushed one: keep it." },
+            "signing": signing::algorithm(),
+            "profile": signing::profile(),
+            "webhook_id": signing::webhook_id(),
+            "public_key": signing::public_key(),
+            "secret": signing::secret("Only in the answer to its making, or to its becoming a pushed one: keep it."),
         }),
-        &["secret"],
+        &["public_key", "secret"],
     )
 }
 
@@ -373,12 +383,15 @@ fn new_push() -> Value {
     body(
         json!({
             "url": url(),
-            "secret": { "type": ["string", "null"], "pattern": "^whsec_", "description": "One's own, 24 to 64 bytes in base64 after `whsec_`; made by the server if it is left out." },
+            "secret": or_null(signing::secret_given()),
             "headers": push_headers_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
             "retry": retry_given(),
+            "signing": or_null(signing::algorithm()),
+            "profile": or_null(signing::profile()),
+            "webhook_id": or_null(signing::webhook_id()),
         }),
         &["url"],
     )
@@ -393,16 +406,18 @@ fn patch_push() -> Value {
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
             "retry": retry_given(),
+            "signing": or_null(signing::algorithm()),
+            "profile": or_null(signing::profile()),
+            "webhook_id": or_null(signing::webhook_id()),
         }),
         &[],
     )
 }
 
-const PAYLOADS: [&str; 2] = ["full", "thin"];
 const ORDERS: [&str; 2] = ["none", "subject"];
 
 fn payload() -> Value {
-    json!({ "type": "string", "enum": PAYLOADS, "default": "full", "description": "`full`: exactly the bytes of `GET /v1/events/{id}`. `thin`: with a URL in the place of `data`." })
+    json!({ "type": "string", "enum": signing::payload_forms(), "default": "full", "description": "`full`: exactly the bytes of `GET /v1/events/{id}`. `data`: its data alone. `thin`: with a URL in the place of `data`. `cloudevents`: one of CloudEvents 1.0, all in the body; `cloudevents-binary`: its attributes as headers." })
 }
 
 fn order() -> Value {

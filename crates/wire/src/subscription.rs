@@ -5,6 +5,7 @@ use crate::{
     push_headers::headers,
     read::{self, Given, Object, Problems, Shape},
     sentences::fields,
+    signing::SigningPatch,
     status::parse_until,
 };
 use ringback_model::{
@@ -41,7 +42,7 @@ pub struct SubscriptionView {
     pub filter: Option<String>,
     /// Where it was asked to begin.
     pub from: String,
-    /// `full` or `thin`.
+    /// `full`, `data`, `thin`, `cloudevents` or `cloudevents-binary`.
     pub payload: &'static str,
     /// `none` or `subject`.
     pub order: &'static str,
@@ -80,7 +81,16 @@ pub struct PushView {
     pub rate_max_per_s: Option<u32>,
     /// The schedule.
     pub retry: RetryView,
-    /// `whsec_…`: only in the answer to its making, or to its becoming pushed.
+    /// `hmac` or `ed25519`.
+    pub signing: &'static str,
+    /// In whose form requests are signed.
+    pub profile: &'static str,
+    /// What is sent as `webhook-id`: `event` or `key`.
+    pub webhook_id: &'static str,
+    /// `whpk_…`, with `ed25519`: what receivers verify with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// The secret: only in the answer to its making, or to its becoming pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
@@ -129,6 +139,10 @@ impl SubscriptionView {
                 concurrency_max: it.concurrency_max,
                 rate_max_per_s: it.rate_max_per_s,
                 retry: RetryView { delays: it.delays.clone() },
+                signing: it.signing.algorithm.as_str(),
+                profile: it.signing.profile.as_str(),
+                webhook_id: it.signing.webhook_id.as_str(),
+                public_key: it.secrets.first().and_then(|it| it.public_key.clone()),
                 secret,
             }),
             cursor,
@@ -188,6 +202,8 @@ pub struct NewPush {
     pub url: String,
     /// One's own secret, not read yet.
     pub secret: Option<String>,
+    /// How to sign.
+    pub signing: SigningPatch,
     /// Static headers, lower-case names, in order of name.
     pub headers: Vec<(String, String)>,
     /// Deadline of one attempt.
@@ -230,6 +246,8 @@ pub struct PatchSubscription {
     pub rate_max_per_s: Option<Option<u32>>,
     /// Mean delays in seconds.
     pub delays: Option<Vec<u32>>,
+    /// How to sign.
+    pub signing: SigningPatch,
     /// `"push": null`: it is pulled from now on.
     pub pulled: bool,
 }
@@ -255,6 +273,9 @@ const PATHS: &[&str] = &[
     "push.rate_max_per_s",
     "push.retry",
     "push.retry.delays",
+    "push.signing",
+    "push.profile",
+    "push.webhook_id",
 ];
 
 const OURS: [(&str, &str); 8] = [
@@ -299,20 +320,26 @@ const PATCH: Shape = Shape {
 };
 
 const PUSH: Shape = Shape {
-    members: &["url", "secret", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry"],
-    read_only: &[],
+    members: &["url", "secret", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry", "signing", "profile", "webhook_id"],
+    read_only: &[("public_key", "It belongs to the private key; give that as `secret`, `whsk_…`.")],
     paths: PATHS,
 };
 
 const PATCH_PUSH: Shape = Shape {
-    members: &["url", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry"],
-    read_only: &[("secret", FIXED)],
+    members: &["url", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry", "signing", "profile", "webhook_id"],
+    read_only: &[("secret", "Use `POST …/rotate-secret`."), ("public_key", "Use `POST …/rotate-secret`.")],
     paths: PATHS,
 };
 
 const RETRY: Shape = Shape { members: &["delays"], read_only: &[], paths: PATHS };
 
-const PAYLOADS: [(&str, PayloadForm); 2] = [("full", PayloadForm::Full), ("thin", PayloadForm::Thin)];
+const PAYLOADS: [(&str, PayloadForm); 5] = [
+    (PayloadForm::Full.as_str(), PayloadForm::Full),
+    (PayloadForm::Data.as_str(), PayloadForm::Data),
+    (PayloadForm::Thin.as_str(), PayloadForm::Thin),
+    (PayloadForm::Cloudevents.as_str(), PayloadForm::Cloudevents),
+    (PayloadForm::CloudeventsBinary.as_str(), PayloadForm::CloudeventsBinary),
+];
 const ORDERS: [(&str, Order); 2] = [("none", Order::None), ("subject", Order::Subject)];
 
 impl NewSubscription {
@@ -379,7 +406,8 @@ impl NewPush {
         let concurrency_max = concurrency_max(it, problems);
         let rate_max_per_s = rate_max_per_s(it, problems);
         let delays = it.object("retry", &RETRY, problems).map_or_else(|| DELAYS_DEFAULT.to_vec(), |it| delays(&it, problems));
-        Some(Self { url: url?.to_owned(), secret, headers, timeout_ms, concurrency_max, rate_max_per_s, delays })
+        let signing = SigningPatch::read(it, problems);
+        Some(Self { url: url?.to_owned(), secret, signing, headers, timeout_ms, concurrency_max, rate_max_per_s, delays })
     }
 }
 
@@ -426,6 +454,7 @@ impl PatchSubscription {
             Given::Null => Some(MapPatch::Clear),
             Given::Value(_) => headers(it, problems).map(MapPatch::Merge),
         };
+        self.signing = SigningPatch::read(it, problems);
         self.timeout_ms = there(it, "timeout_ms").then(|| timeout_ms(it, problems));
         self.concurrency_max = there(it, "concurrency_max").then(|| concurrency_max(it, problems));
         self.rate_max_per_s = there(it, "rate_max_per_s").then(|| rate_max_per_s(it, problems));

@@ -230,7 +230,14 @@ pub fn subscription(no: u32) -> Subscription {
             concurrency_max: 32,
             rate_max_per_s: None,
             delays: vec![5, 30],
-            secrets: vec![SealedSecret { created_at: at(3), expires_at: None, sealed: vec![1, 2, 254] }],
+            signing: Default::default(),
+            secrets: vec![SealedSecret {
+                id: "sec_1".into(),
+                created_at: at(3),
+                expires_at: None,
+                public_key: None,
+                sealed: vec![1, 2, 254],
+            }],
         }),
         revisions: vec![Revision {
             no: 1,

@@ -10,6 +10,7 @@ use ringback_model::{
     delivery::SkippedRange,
     event::{PayloadForm, Scope},
     key::Authority,
+    signing::{Algorithm, Profile, Signing, WebhookId},
     subscription::{Failing, Order, Push, Revision, SealedSecret, State, Subscription, TypePattern, Until},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -33,9 +34,16 @@ fn rich(no: u32, until: Option<Until>, state: State) -> Subscription {
             concurrency_max: 256,
             rate_max_per_s: Some(7),
             delays: vec![1, 86_400],
+            signing: Signing { algorithm: Algorithm::Ed25519, profile: Profile::Svix, webhook_id: WebhookId::Key },
             secrets: vec![
-                SealedSecret { created_at: at(9), expires_at: None, sealed: (0..=255).collect() },
-                SealedSecret { created_at: at(1), expires_at: Some(at(5)), sealed: Vec::new() },
+                SealedSecret {
+                    id: "sec_2".into(),
+                    created_at: at(9),
+                    expires_at: None,
+                    public_key: Some("whpk_x".into()),
+                    sealed: (0..=255).collect(),
+                },
+                SealedSecret { id: "sec_1".into(), created_at: at(1), expires_at: Some(at(5)), public_key: None, sealed: Vec::new() },
             ],
         }),
         revisions: vec![

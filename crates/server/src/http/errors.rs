@@ -43,9 +43,14 @@ impl Asked {
     /// What kind of thing it is about, in a sentence.
     fn noun(&self) -> &str {
         match self.op {
-            Some(Op::SubscriptionGet | Op::SubscriptionPut | Op::SubscriptionPatch | Op::SubscriptionDelete | Op::SubscriptionSeek) => {
-                "subscription"
-            }
+            Some(
+                Op::SubscriptionGet
+                | Op::SubscriptionPut
+                | Op::SubscriptionPatch
+                | Op::SubscriptionDelete
+                | Op::SubscriptionSeek
+                | Op::SubscriptionRotateSecret,
+            ) => "subscription",
             Some(Op::TypeGet | Op::TypePut | Op::TypeDelete) => "type",
             Some(Op::TenantGet | Op::TenantPut) => "tenant",
             _ => self.type_name(),

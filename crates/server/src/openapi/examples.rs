@@ -115,6 +115,8 @@ const OWN: &[Own] = &[
     send(Op::SubscriptionNack, "later", &[("id", "ledger")], r#"{"ack":"AQAAAAAAAAAqT2uMXf3kGJ5nQw8Rz1bC","delay":60}"#, 200),
     send(Op::SubscriptionExtend, "longer", &[("id", "ledger")], r#"{"ack":"AQAAAAAAAAAqT2uMXf3kGJ5nQw8Rz1bC","lease":120}"#, 200),
     send(Op::SubscriptionSeek, "once-more", &[("id", "ledger")], r#"{"to":"start"}"#, 200),
+    get(Op::SubscriptionSecret, "keys", &[("id", "sub_{}")]),
+    send(Op::SubscriptionRotateSecret, "within-a-day", &[("id", "sub_{}")], r#"{"overlap":86400}"#, 200),
     send(Op::StreamTicketCreate, "of-payments", &[], r#"{"url":"/v1/events?types=payment.*"}"#, 201),
     get(Op::DeliveryList, "of-an-event", &[("event", "evt_{}")]),
     get(Op::DeliveryList, "what-went-wrong", &[("state", "retrying")]),

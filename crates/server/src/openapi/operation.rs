@@ -345,6 +345,22 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
         .refuses(&[SubscriptionNotActive, Conflict, CursorEpoch, CursorMismatch, LogTruncated])
         .answers([ok("The subscription at its new place.", s("Subscription"), &["ETag"])]),
 
+        Op::SubscriptionSecret => op(
+            Subscriptions,
+            "Its signing keys",
+            "Those that sign now, newest first, with the public key of each `ed25519` one. What is secret of a key is shown once, when it is made.",
+        )
+        .answers([ok("The keys.", s("SigningKeys"), &["ETag"])]),
+        Op::SubscriptionRotateSecret => op(
+            Subscriptions,
+            "Rotate its secret",
+            "Makes a new key, or takes the one given, and shows its secret this once. For `overlap` seconds requests carry the signatures of both, newest first; `\"overlap\":0` revokes the old one at once. `github` and `shopify` have room for one signature: there the new key replaces the old one.",
+        )
+        .reads(Body::Optional(s("Rotate")))
+        .on(Conditions::Write)
+        .refuses(&[LimitReached])
+        .answers([ok("All keys that sign now, and the new `secret`.", s("RotatedKeys"), &["ETag", "Cache-Control"])]),
+
         Op::DeliveryList => op(
             Deliveries,
             "Deliveries",

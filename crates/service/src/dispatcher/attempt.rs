@@ -2,15 +2,16 @@
 
 use super::Done;
 use crate::Service;
+use bytes::Bytes;
 use ringback_engine::{fair::Held, window::Start};
 use ringback_model::{
     AttemptId, Timestamp,
     delivery::{Attempt, Outcome},
-    event::{self, Event},
-    subscription::{Generation, Push, Subscription},
+    event::Event,
+    payload::{self, Rendered},
+    subscription::{Generation, Push, Revision, Subscription},
 };
-use ringback_ports::{seal::Binding, sender::PushRequest};
-use ringback_signature::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Secret};
+use ringback_ports::sender::PushRequest;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
@@ -78,21 +79,9 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
             .ok_or_else(|| format!("event {} is not in the log any more", start.event))?,
     };
     let revision = subscription.revision_no(start.revision).ok_or("its revision is gone")?;
-    let body = event::payload(&event, revision.payload, &revision.public_url);
-    let at = service.now();
     let push = subscription.push.as_ref().ok_or("it is pulled now")?;
-    let secrets = open_secrets(service, &subscription, push, at)?;
-    // The exact bytes that are sent are signed, with the time of this try.
-    let id = event.id.to_string();
-    let signature = ringback_signature::sign(&secrets.iter().collect::<Vec<_>>(), &id, at.as_secs(), &body);
-    let mut headers = vec![
-        ("content-type".to_owned(), "application/json".to_owned()),
-        ("user-agent".to_owned(), service.inner.config.user_agent.clone()),
-        (HEADER_ID.to_owned(), id),
-        (HEADER_TIMESTAMP.to_owned(), at.as_secs().to_string()),
-        (HEADER_SIGNATURE.to_owned(), signature),
-    ];
-    headers.extend(push.headers.iter().cloned());
+    let at = service.now();
+    let Signed { headers, body } = signed(service, &subscription, push, &event, revision, at)?;
     let request = PushRequest {
         url: push.url.clone(),
         authority: subscription.authority,
@@ -132,22 +121,28 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
     Ok(Came { attempt, outcome, own })
 }
 
-fn open_secrets(service: &Service, subscription: &Subscription, push: &Push, now: Timestamp) -> Result<Vec<Secret>, String> {
-    let data_key = service.data_key(&subscription.tenant).map_err(|it| format!("{it:?}"))?;
-    let row = subscription.no.to_string();
-    let at = binding(subscription.tenant.as_str(), &row);
-    push.secrets
-        .iter()
-        .filter(|it| it.expires_at.is_none_or(|at| at > now))
-        .map(|it| {
-            let plain = service.inner.seal.open(&data_key, at, &it.sealed).map_err(|it| it.to_string())?;
-            let text = String::from_utf8(plain).map_err(|_| "a signing secret is not text".to_owned())?;
-            Secret::parse(&text).map_err(|it| it.to_string())
-        })
-        .collect()
+/// What is sent of an event.
+pub(crate) struct Signed {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
 }
 
-/// What a signing secret is bound to.
-pub(crate) const fn binding<'a>(tenant: &'a str, row: &'a str) -> Binding<'a> {
-    Binding { tenant, table: "subscriptions", row, column: "secret" }
+/// Renders an event as the revision says, and signs exactly those bytes with the time of this try.
+pub(crate) fn signed(
+    service: &Service,
+    subscription: &Subscription,
+    push: &Push,
+    event: &Event,
+    revision: &Revision,
+    at: Timestamp,
+) -> Result<Signed, String> {
+    let Rendered { body, content_type, headers: form } = payload::render(event, revision.payload, &revision.public_url);
+    let mut headers = vec![
+        ("content-type".to_owned(), content_type.to_owned()),
+        ("user-agent".to_owned(), service.inner.config.user_agent.clone()),
+    ];
+    let signature = service.signed_headers(subscription, push, event, &body, at)?;
+    headers.extend(signature.into_iter().chain(form).map(|(name, value)| (name.to_owned(), value)));
+    headers.extend(push.headers.iter().cloned());
+    Ok(Signed { headers, body })
 }

@@ -17,7 +17,6 @@ mod handle;
 mod pull;
 mod reader;
 
-pub(crate) use attempt::binding as secret_binding;
 pub(crate) use handle::{Handle, ReaderView, Segment, Segments, Standing, Standings, channel};
 pub(crate) use pull::{Heard, PullRefused, Said, SayRefused, Verb};
 

@@ -307,6 +307,7 @@ pub fn subscription(url: &str) -> NewSubscription {
         push: Some(NewPush {
             url: url.into(),
             secret: None,
+            signing: Default::default(),
             headers: Vec::new(),
             timeout_ms: 20_000,
             concurrency_max: 4,

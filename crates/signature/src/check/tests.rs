@@ -47,10 +47,10 @@ fn every_profile_verifies_what_it_signs_and_nothing_else() {
         let good = signed(profile, core::slice::from_ref(&key), BODY);
         assert_eq!(verdict(profile, &good, BODY, core::slice::from_ref(&key), NOW), Ok(()), "{profile:?}");
         assert_eq!(verdict(profile, &good, b"{}", core::slice::from_ref(&key), NOW), Err(VerifyError::NoMatch), "{profile:?}");
-        assert_eq!(verdict(profile, &good, BODY, &[super::tests::key(profile, 2)], NOW), Err(VerifyError::NoMatch), "{profile:?}");
+        assert_eq!(verdict(profile, &good, BODY, &[self::key(profile, 2)], NOW), Err(VerifyError::NoMatch), "{profile:?}");
         assert_eq!(verdict(profile, &good, BODY, &[], NOW), Err(VerifyError::NoMatch), "{profile:?}");
         let name = profile.signature_header();
-        assert_eq!(verdict(profile, &vec![], BODY, core::slice::from_ref(&key), NOW).is_err(), true);
+        assert!(verdict(profile, &vec![], BODY, core::slice::from_ref(&key), NOW).is_err());
         for (header, value) in &good {
             assert!(is_reserved_header(header), "{header} can't be a static header");
             assert!(value.bytes().all(|it| it.is_ascii_graphic() || it == b' '), "{header}: {value}");

@@ -107,11 +107,12 @@ impl Subscriber {
             until,
             filter: None,
             from: chance.pick(&["now", "now", "start"]).to_string(),
-            payload: *chance.pick(&[PayloadForm::Full, PayloadForm::Thin]),
+            payload: *chance.pick(PayloadForm::ALL),
             order: *chance.pick(&[Order::None, Order::Subject]),
             push: Some(NewPush {
                 url: self.url(record, 0),
                 secret,
+                signing: Default::default(),
                 headers: vec![("x-canary".into(), format!("canary-{}-", if self.all { "star" } else { self.tenant.as_str() }))],
                 timeout_ms: *chance.pick(&[1_000, 3_000, 20_000]),
                 concurrency_max,
@@ -172,7 +173,7 @@ impl Subscriber {
                 let mut patch = SubscriptionPatch::default();
                 match chance.below(6) {
                     0 => patch.types = Some(self.types()),
-                    1 => patch.payload = Some(*chance.pick(&[PayloadForm::Full, PayloadForm::Thin])),
+                    1 => patch.payload = Some(*chance.pick(PayloadForm::ALL)),
                     2 => patch.order = Some(*chance.pick(&[Order::None, Order::Subject])),
                     3 => {
                         self.own[at].urls += 1;

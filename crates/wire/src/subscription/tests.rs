@@ -35,9 +35,7 @@ fn show(it: &Problem) -> String {
 fn little_is_enough() {
     check_new(
         json!({"push": {"url": "https://a.example/x"}}),
-        expect![[
-            r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: Some(NewPush { url: "https://a.example/x", secret: None, headers: [], timeout_ms: 20000, concurrency_max: 32, rate_max_per_s: None, delays: [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200] }) }"#
-        ]],
+        expect![[r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: Some(NewPush { url: "https://a.example/x", secret: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [], timeout_ms: 20000, concurrency_max: 32, rate_max_per_s: None, delays: [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200] }) }"#]],
     );
 }
 
@@ -50,9 +48,7 @@ fn everything_can_be_said() {
             "push": {"url": "https://a.example/x", "secret": "whsec_x", "headers": {"X-Env": "prod", "authorization": "Bearer x"},
                      "timeout_ms": 1000, "concurrency_max": 256, "retry": {"delays": [1, 86400]}}
         }),
-        expect![[
-            r#"NewSubscription { scope: Some(All), description: "d", metadata: {"a": "b"}, types: [Below("payment"), Exact("order.shipped")], strict: false, subject: Some("/payment/123"), until: Some(Statuses(["completed", "failed"])), filter: None, from: Start, payload: Thin, order: Subject, push: Some(NewPush { url: "https://a.example/x", secret: Some("whsec_x"), headers: [("authorization", "Bearer x"), ("x-env", "prod")], timeout_ms: 1000, concurrency_max: 256, rate_max_per_s: None, delays: [1, 86400] }) }"#
-        ]],
+        expect![[r#"NewSubscription { scope: Some(All), description: "d", metadata: {"a": "b"}, types: [Below("payment"), Exact("order.shipped")], strict: false, subject: Some("/payment/123"), until: Some(Statuses(["completed", "failed"])), filter: None, from: Start, payload: Thin, order: Subject, push: Some(NewPush { url: "https://a.example/x", secret: Some("whsec_x"), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [("authorization", "Bearer x"), ("x-env", "prod")], timeout_ms: 1000, concurrency_max: 256, rate_max_per_s: None, delays: [1, 86400] }) }"#]],
     );
 }
 
@@ -130,7 +126,6 @@ fn everything_wrong_is_told_at_once() {
             `/types/1` should be an event type such as `payment.completed`, or a prefix such as `payment.*`; `*` isn't.
             `/types/2` should be a string, and is a number.
             `/strict` should be `true` or `false`, and is a string.
-            `/payload` should be one of: full, thin; `data` is none.
             `/order` should be one of: none, subject; `fifo` is none.
             `/push/url` is required: the address to call.
             `/push/secret` should be a string, and is a number.
@@ -200,19 +195,19 @@ fn a_patch_says_only_what_changes() {
     check_patch(
         json!({}),
         expect![
-            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, pulled: false }"
+            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false }"
         ],
     );
     check_patch(
         json!({"description": "new", "push": {"url": "https://b.example", "retry": {"delays": [1]}}}),
         expect![[
-            r#"PatchSubscription { description: Some("new"), metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: Some("https://b.example"), headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: Some([1]), pulled: false }"#
+            r#"PatchSubscription { description: Some("new"), metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: Some("https://b.example"), headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: Some([1]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false }"#
         ]],
     );
     check_patch(
         json!({"metadata": {"a": null, "b": "c"}, "push": {"headers": {"X-Env": null}}}),
         expect![[
-            r#"PatchSubscription { description: None, metadata: Some(Merge({"a": None, "b": Some("c")})), types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: Some(Merge({"x-env": None})), timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, pulled: false }"#
+            r#"PatchSubscription { description: None, metadata: Some(Merge({"a": None, "b": Some("c")})), types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: Some(Merge({"x-env": None})), timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false }"#
         ]],
     );
 }
@@ -224,14 +219,12 @@ fn null_in_a_patch_is_the_default() {
             "description": null, "metadata": null, "types": null, "strict": null, "payload": null, "order": null,
             "push": {"headers": null, "timeout_ms": null, "concurrency_max": null, "retry": {"delays": null}}
         }),
-        expect![[
-            r#"PatchSubscription { description: Some(""), metadata: Some(Clear), types: Some([]), filter: None, strict: Some(true), payload: Some(Full), order: Some(None), url: None, headers: Some(Clear), timeout_ms: Some(20000), concurrency_max: Some(32), rate_max_per_s: None, delays: Some([5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200]), pulled: false }"#
-        ]],
+        expect![[r#"PatchSubscription { description: Some(""), metadata: Some(Clear), types: Some([]), filter: None, strict: Some(true), payload: Some(Full), order: Some(None), url: None, headers: Some(Clear), timeout_ms: Some(20000), concurrency_max: Some(32), rate_max_per_s: None, delays: Some([5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false }"#]],
     );
     check_patch(
         json!({"push": null}),
         expect![
-            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, pulled: true }"
+            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: true }"
         ],
     );
     check_patch(
@@ -253,7 +246,7 @@ fn what_is_fixed_cannot_be_patched() {
             `/from` can't be set here. It is fixed when a subscription is made; make another one.
             `/tenant` can't be set here. It is fixed when a subscription is made; make another one.
             `/id` can't be set here. It is fixed when a subscription is made; make another one.
-            `/push/secret` can't be set here. It is fixed when a subscription is made; make another one."#]],
+            `/push/secret` can't be set here. Use `POST …/rotate-secret`."#]],
     );
 }
 
@@ -301,6 +294,7 @@ fn a_subscription_has_one_shape() {
             concurrency_max: 32,
             rate_max_per_s: None,
             delays: vec![5, 30],
+            signing: Default::default(),
             secrets: vec![],
         }),
         revisions: vec![Revision {
@@ -320,5 +314,5 @@ fn a_subscription_has_one_shape() {
     };
     let health = Health { state: "ok", why: None, since: Timestamp::from_secs(0).to_string() };
     let view = SubscriptionView::of(&it, "AQE".into(), 3, health, Some("whsec_x".into()));
-    expect![[r#"{"id":"sub_1","tenant":"default","description":"d","metadata":{},"types":["payment.*"],"strict":true,"subject":null,"until":"done","filter":null,"from":"now","payload":"full","order":"none","state":"active","push":{"url":"https://a.example","headers":{"x-env":"prod"},"timeout_ms":20000,"concurrency_max":32,"rate_max_per_s":null,"retry":{"delays":[5,30]},"secret":"whsec_x"},"cursor":"AQE","lag":3,"health":{"state":"ok","why":null,"since":"1970-01-01T00:00:00.000000Z"},"revision":2,"created_at":"1970-01-01T00:00:00.000000Z"}"#]].assert_eq(&serde_json::to_string(&view).unwrap());
+    expect![[r#"{"id":"sub_1","tenant":"default","description":"d","metadata":{},"types":["payment.*"],"strict":true,"subject":null,"until":"done","filter":null,"from":"now","payload":"full","order":"none","state":"active","push":{"url":"https://a.example","headers":{"x-env":"prod"},"timeout_ms":20000,"concurrency_max":32,"rate_max_per_s":null,"retry":{"delays":[5,30]},"signing":"hmac","profile":"standard","webhook_id":"event","secret":"whsec_x"},"cursor":"AQE","lag":3,"health":{"state":"ok","why":null,"since":"1970-01-01T00:00:00.000000Z"},"revision":2,"created_at":"1970-01-01T00:00:00.000000Z"}"#]].assert_eq(&serde_json::to_string(&view).unwrap());
 }

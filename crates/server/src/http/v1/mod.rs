@@ -62,6 +62,8 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::SubscriptionAck => subscriptions::ack(call).await,
         Op::SubscriptionNack => subscriptions::nack(call).await,
         Op::SubscriptionExtend => subscriptions::extend(call).await,
+        Op::SubscriptionSecret => subscriptions::secret(call).await,
+        Op::SubscriptionRotateSecret => subscriptions::rotate_secret(call).await,
         Op::SubscriptionSeek => subscriptions::seek(call).await,
         Op::DeliveryList => deliveries::list(call).await,
         Op::DeliveryGet => deliveries::get(call).await,

@@ -3,15 +3,16 @@
 use crate::http::{answer::Answer, call::Call, failure::Failure};
 use futures_util::FutureExt;
 use http::StatusCode;
-use ringback_model::{SubscriptionId, event::Scope, key};
+use ringback_model::{SubscriptionId, event::Scope, key, signing::Signing};
 use ringback_service::{
-    Ctx, Error, NewPush, NewSubscription, PullQuery, ResumeFrom, SubscriptionPatch, SubscriptionView, SubscriptionWritten, Word, json,
+    Ctx, Error, NewPush, NewSubscription, PullQuery, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView, SubscriptionWritten, Word, json,
 };
 use ringback_wire::{
     self as wire, Resume, Settle, SettledView,
     list::List,
     pull::PulledView,
     sentences::{self, fields},
+    signing::{Rotate, SigningKeysView},
     subscription::{From, Health},
 };
 use std::time::Duration;
@@ -64,6 +65,7 @@ fn new_subscription(call: &Call) -> Result<(Ctx, NewSubscription), Failure> {
         push: new.push.map(|push| NewPush {
             url: push.url,
             secret: push.secret,
+            signing: push.signing.apply(Signing::default()),
             headers: push.headers,
             timeout_ms: push.timeout_ms,
             concurrency_max: push.concurrency_max,
@@ -118,6 +120,7 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
         concurrency_max: read.concurrency_max,
         rate_max_per_s: read.rate_max_per_s,
         delays: read.delays,
+        signing: signing(read.signing),
         pulled: read.pulled,
     };
     let (write, finish) = call.write(written);
@@ -208,6 +211,30 @@ async fn settle(call: &Call, said: &Settle, word: Word) -> Result<Answer, Failur
         lease_until: did.lease_until.map(|it| it.to_string()),
     };
     Ok(Answer::view(StatusCode::OK, &view))
+}
+
+/// `GET /v1/subscriptions/{id}/secret`: the keys that it signs with, without what is secret of them.
+pub(crate) async fn secret(call: Call) -> Result<Answer, Failure> {
+    let found = call.service().signing_keys(&call.ctx, &id(&call)?)?;
+    Ok(keys(&found))
+}
+
+/// `POST /v1/subscriptions/{id}/rotate-secret`: the only answer that shows the new secret.
+pub(crate) async fn rotate_secret(mut call: Call) -> Result<Answer, Failure> {
+    let (service, id, if_match) = (call.service(), id(&call)?, call.if_match()?);
+    let Rotate { secret, overlap } = Rotate::read(call.json_if_any()?.as_ref())?;
+    let (write, finish) = call.write(keys);
+    let result = service.rotate_secret(&call.ctx, &id, secret, overlap, if_match, write).await;
+    finish(with_current(&call, &id, result).await?)
+}
+
+fn keys(it: &SigningKeys) -> Answer {
+    let answer = Answer::view(StatusCode::OK, &SigningKeysView::of(&it.keys, it.secret.clone(), it.at)).etag(it.version);
+    if it.secret.is_some() { answer.secret() } else { answer }
+}
+
+fn signing(it: wire::signing::SigningPatch) -> SigningPatch {
+    SigningPatch { algorithm: it.algorithm, profile: it.profile, webhook_id: it.webhook_id }
 }
 
 fn id(call: &Call) -> Result<SubscriptionId, Failure> {

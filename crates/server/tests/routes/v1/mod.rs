@@ -9,6 +9,7 @@ mod keys;
 mod log;
 mod pull;
 mod stream_tickets;
+mod subscription_secret;
 mod subscriptions;
 mod tenants;
 mod types;

@@ -20,7 +20,7 @@ async fn a_subscription_is_made_and_its_secret_shown_once() {
         etag: "1"
         location: /v1/subscriptions/sub_…
         ringback-tenant: default
-        {"id":"sub_…","tenant":"default","description":"","metadata":{},"types":["payment.completed"],"strict":true,"subject":null,"until":null,"filter":null,"from":"now","payload":"full","order":"none","state":"active","push":{"url":"https://example.com/hook","headers":{},"timeout_ms":20000,"concurrency_max":32,"rate_max_per_s":null,"retry":{"delays":[5,30,120,600,1800,3600,7200,14400,28800,43200,43200,43200,43200,43200]},"secret":"whsec_…"},"cursor":"…","lag":0,"health":{"state":"ok","why":null,"since":"2026-11-23T18:24:44.000000Z"},"revision":1,"created_at":"2026-11-23T18:24:44.000000Z"}"#]].assert_eq(&made.show());
+        {"id":"sub_…","tenant":"default","description":"","metadata":{},"types":["payment.completed"],"strict":true,"subject":null,"until":null,"filter":null,"from":"now","payload":"full","order":"none","state":"active","push":{"url":"https://example.com/hook","headers":{},"timeout_ms":20000,"concurrency_max":32,"rate_max_per_s":null,"retry":{"delays":[5,30,120,600,1800,3600,7200,14400,28800,43200,43200,43200,43200,43200]},"signing":"hmac","profile":"standard","webhook_id":"event","secret":"whsec_…"},"cursor":"…","lag":0,"health":{"state":"ok","why":null,"since":"2026-11-23T18:24:44.000000Z"},"revision":1,"created_at":"2026-11-23T18:24:44.000000Z"}"#]].assert_eq(&made.show());
     let shown = world.get(&format!("/v1/subscriptions/{}", made.member("id"))).await;
     assert!(!shown.text().contains("whsec_"), "{}", shown.text());
     assert_eq!(shown.header("etag"), "\"1\"");
