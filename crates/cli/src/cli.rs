@@ -2,7 +2,7 @@
 //!
 //! Help shows examples before anything else: most people read no further.
 
-use crate::{config, data, openapi, verbs};
+use crate::{config, data, openapi, signatures, verbs};
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
@@ -49,6 +49,10 @@ pub(crate) enum Verb {
     /// A question to a server.
     #[command(flatten)]
     Ask(Box<verbs::Ask>),
+    /// Print the headers that sign a webhook
+    Sign(signatures::SignArgs),
+    /// Say whether a webhook is to be believed, and if not, why
+    VerifySignature(signatures::VerifyArgs),
     /// Check that everything in a data directory is as promised
     Verify(data::VerifyArgs),
     /// Make, check and restore backups of a data directory

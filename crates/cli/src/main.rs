@@ -15,6 +15,7 @@ mod openapi;
 mod output;
 mod serve;
 mod session;
+mod signatures;
 mod types_dir;
 mod verbs;
 mod wiring;
@@ -62,6 +63,8 @@ fn run(cli: Cli, typed: &[String]) -> Result<ExitCode, Failure> {
             let connect = top.complete(ask.connect(), |name| typed.iter().any(|it| it == name));
             done(ask_server(connect, *ask))
         }
+        Verb::Sign(args) => done(signatures::sign(&args)),
+        Verb::VerifySignature(args) => done(signatures::verify(&args)),
         Verb::Verify(args) => done(threads()?.block_on(data::run_verify(args))),
         Verb::Backup(args) => done(threads()?.block_on(data::run_backup(args))),
         Verb::Config(args) => done(verbs::config::run(args.verb)),

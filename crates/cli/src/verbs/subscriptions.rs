@@ -51,8 +51,11 @@ Examples:
         #[arg(long, value_name = "PLACE")]
         from: Option<String>,
         /// One's own secret in place of a generated one
-        #[arg(long, value_name = "whsec_…")]
+        #[arg(long, value_name = "SECRET")]
         secret: Option<String>,
+        /// What its keys are: a shared secret, or a private key whose public half is shown
+        #[arg(long, value_parser = ["hmac", "ed25519"])]
+        signing: Option<String>,
         /// What is asked for.
         #[command(flatten)]
         fields: Fields,
@@ -104,6 +107,28 @@ Examples:
         #[arg(value_name = "PLACE")]
         to: String,
     },
+    /// Show the keys that a subscription signs with, without what is secret of them
+    #[command(before_help = "Examples:\n  ringback subscriptions secret sub_01J…")]
+    Secret {
+        /// Its id
+        id: String,
+    },
+    /// Give a subscription a new secret, which is shown this once
+    #[command(before_help = "\
+Examples:
+  ringback subscriptions rotate sub_01J…                       The old one signs for a day more
+  ringback subscriptions rotate sub_01J… --overlap 0           Revoke the old one now
+  ringback subscriptions rotate sub_01J… --secret whsec_…")]
+    Rotate {
+        /// Its id
+        id: String,
+        /// Seconds for which the old key signs on [default: a day, where a request can carry two]
+        #[arg(long, value_name = "SECONDS")]
+        overlap: Option<u32>,
+        /// One's own secret in place of a generated one
+        #[arg(long, value_name = "SECRET")]
+        secret: Option<String>,
+    },
     /// Delete a subscription and what is still owed to it
     #[command(before_help = "Examples:\n  ringback subscriptions delete sub_01J…")]
     Delete {
@@ -148,8 +173,8 @@ pub(crate) struct Fields {
     /// Only events that meet this: data.amount >= 1000
     #[arg(long, value_name = "FILTER")]
     filter: Option<String>,
-    /// What the body holds: the whole event, or a pointer to fetch it by
-    #[arg(long, value_parser = ["full", "thin"])]
+    /// What the body holds: the event, its data alone, a pointer to fetch it by, or a CloudEvent
+    #[arg(long, value_parser = ["full", "data", "thin", "cloudevents", "cloudevents-binary"])]
     payload: Option<String>,
     /// `subject`: one delivery at a time per subject, in order
     #[arg(long, value_parser = ["none", "subject"])]
@@ -160,6 +185,12 @@ pub(crate) struct Fields {
     /// For programs, repeatable
     #[arg(long, value_name = "NAME=VALUE")]
     metadata: Vec<String>,
+    /// In whose form requests are signed
+    #[arg(long, value_parser = ["standard", "svix", "stripe", "github", "shopify"])]
+    profile: Option<String>,
+    /// What is sent as webhook-id: the event's id, or its publisher's key
+    #[arg(long, value_parser = ["event", "key"])]
+    webhook_id: Option<String>,
     /// A header of every POST, repeatable
     #[arg(long, value_name = "NAME=VALUE")]
     header: Vec<String>,
@@ -202,6 +233,8 @@ impl Fields {
         let push = [
             ("url", url.map(Value::from)),
             ("secret", secret.map(Value::from)),
+            ("profile", self.profile.map(Value::from)),
+            ("webhook_id", self.webhook_id.map(Value::from)),
             ("headers", headers),
             ("timeout_ms", self.timeout_ms.map(Value::from)),
             ("concurrency_max", self.concurrency_max.map(Value::from)),
@@ -222,7 +255,7 @@ impl Fields {
 pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
     let at = |id: &str| format!("/v1/subscriptions/{}", segment(id));
     let answer = match verb {
-        SubscriptionsVerb::Create { endpoint, id, from, secret, fields } => {
+        SubscriptionsVerb::Create { endpoint, id, from, secret, signing, fields } => {
             let shown = secret.is_none();
             if let Some(text) = endpoint.as_ref().filter(|it| !it.contains(':') && !it.contains('/')) {
                 return Err(Failure::usage(format!(
@@ -230,6 +263,12 @@ pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
                 )));
             }
             let mut body = fields.body(endpoint, from, secret)?;
+            if let Some(signing) = signing {
+                let Value::Object(push) = body.entry("push").or_insert_with(|| json!({})) else {
+                    return Err(Failure::invalid("`push` of the body must be an object"));
+                };
+                push.insert("signing".into(), signing.into());
+            }
             if session.tenant.as_deref() == Some("*") {
                 body.insert("tenant".into(), "*".into());
             }
@@ -247,6 +286,19 @@ pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
         SubscriptionsVerb::List { page } => {
             let answer = session.get(&format!("/v1/subscriptions{}", page_query(&page, &[]))).await?;
             return session.list(&answer, COLUMNS);
+        }
+        SubscriptionsVerb::Secret { id } => session.get(&format!("{}/secret", at(&id))).await?,
+        SubscriptionsVerb::Rotate { id, overlap, secret } => {
+            let shown = secret.is_none();
+            let mut body = Map::new();
+            body.extend(overlap.map(|it| ("overlap".to_owned(), it.into())));
+            body.extend(secret.map(|it| ("secret".to_owned(), it.into())));
+            let answer = session.write(Method::POST, &format!("{}/rotate-secret", at(&id)), Some(Value::from(body).to_string())).await?;
+            session.record(&answer)?;
+            if shown && answer.json()?.get("secret").is_some() {
+                say("Keep the secret now: it is shown this once.");
+            }
+            return Ok(());
         }
         SubscriptionsVerb::Delete { id } => {
             session.write(Method::DELETE, &at(&id), None).await?;
