@@ -11,9 +11,7 @@ use crate::{
 };
 use clap::Args;
 use ringback_ports::Clock as _;
-use ringback_signature::{
-    Hint, Message, Profile, SignKey, TOLERANCE_SECS, VerifyError, VerifyKey, check, headers, hint,
-};
+use ringback_signature::{Hint, Message, Profile, SignKey, TOLERANCE_SECS, VerifyError, VerifyKey, check, headers, hint};
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
 
@@ -138,7 +136,11 @@ pub(crate) fn verify(args: &VerifyArgs) -> Outcome {
     let hint = || texts.iter().map(|it| hint(profile, find, &body, it, at, args.tolerance)).find(|it| *it != Hint::Unknown);
     let (verdict, why) = match (judged, malformed) {
         (Ok(()), _) => {
-            return put(&if args.json { format!("{}\n", json!({ "verdict": "ok", "profile": profile.as_str() })) } else { "ok\n".to_owned() });
+            return put(&if args.json {
+                format!("{}\n", json!({ "verdict": "ok", "profile": profile.as_str() }))
+            } else {
+                "ok\n".to_owned()
+            });
         }
         (Err(VerifyError::HeaderMissing(name)), _) => {
             let other = hint().map(|it| format!(": {it}")).unwrap_or_default();

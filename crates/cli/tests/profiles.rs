@@ -100,15 +100,10 @@ async fn cases() -> Vec<Case> {
     for (profile, secret, other, signature) in SENDERS {
         let it = call(&format!("/{profile}"));
         let names = ["webhook-id", "svix-id", "svix-timestamp", "x-github-event", "x-github-delivery", signature];
-        let headers = names.into_iter().filter(|name| !it.header(name).is_empty()).map(|name| (name.to_owned(), it.header(name).to_owned()));
-        let good = Case {
-            name: profile.into(),
-            profile,
-            secret: secret.into(),
-            headers: headers.collect(),
-            body: it.body.to_vec(),
-            good: true,
-        };
+        let headers =
+            names.into_iter().filter(|name| !it.header(name).is_empty()).map(|name| (name.to_owned(), it.header(name).to_owned()));
+        let good =
+            Case { name: profile.into(), profile, secret: secret.into(), headers: headers.collect(), body: it.body.to_vec(), good: true };
         all.extend(and_forgeries(good, other, signature));
     }
     let it = call("/ed25519");
@@ -194,7 +189,9 @@ fn the_command_line_says_why_a_signature_fails() {
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
     let body = r#"{"amount":1999}"#;
-    for (profile, secret) in [("standard", SENDERS[0].1), ("svix", SENDERS[0].1), ("stripe", SENDERS[1].1), ("github", SENDERS[2].1), ("shopify", SENDERS[3].1)] {
+    for (profile, secret) in
+        [("standard", SENDERS[0].1), ("svix", SENDERS[0].1), ("stripe", SENDERS[1].1), ("github", SENDERS[2].1), ("shopify", SENDERS[3].1)]
+    {
         let (code, headers, said) = run(&["sign", "--secret", secret, "--profile", profile, "-d", body, "--at", "1795458284"]);
         assert_eq!(code, Some(0), "{said}");
         let verify = |secret: &str, body: &str, at: &str| {

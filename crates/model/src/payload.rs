@@ -190,7 +190,10 @@ mod tests {
         );
         assert_eq!(render(&plain, PayloadForm::Cloudevents, URL).content_type, "application/cloudevents+json");
         let published = body(&event("1", None, true, false), PayloadForm::Cloudevents);
-        assert!(published.contains("\"time\":\"1970-01-01T00:00:00.000000Z\",\"recordedtime\":\"2026-11-23T18:24:44.000000Z\""), "{published}");
+        assert!(
+            published.contains("\"time\":\"1970-01-01T00:00:00.000000Z\",\"recordedtime\":\"2026-11-23T18:24:44.000000Z\""),
+            "{published}"
+        );
     }
 
     #[test]

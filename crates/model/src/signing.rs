@@ -135,10 +135,11 @@ pub fn rotated(keys: &[SealedSecret], new: SealedSecret, overlap_secs: u32, now:
     let end = now + Duration::from_secs(overlap_secs.into());
     let mut all = alloc::vec![new];
     if overlap_secs > 0 {
-        all.extend(keys.iter().filter(|it| it.signs_at(now)).map(|it| SealedSecret {
-            expires_at: Some(it.expires_at.map_or(end, |at| at.min(end))),
-            ..it.clone()
-        }));
+        all.extend(
+            keys.iter()
+                .filter(|it| it.signs_at(now))
+                .map(|it| SealedSecret { expires_at: Some(it.expires_at.map_or(end, |at| at.min(end))), ..it.clone() }),
+        );
     }
     all
 }

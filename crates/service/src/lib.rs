@@ -73,7 +73,9 @@ pub use ringback_engine::{
 pub use ringback_filter::FilterError;
 pub use status::{StatusQuery, StatusView};
 pub use streams::{Sent, Stream};
-pub use subscriptions::{Health, NewPush, NewSubscription, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView, SubscriptionWritten};
+pub use subscriptions::{
+    Health, NewPush, NewSubscription, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView, SubscriptionWritten,
+};
 pub use tenants::TenantWritten;
 pub use tickets::{Redeemed, TicketMade};
 pub use types::{Declared, FileType, ServedType, TypeWritten, Types};

@@ -104,7 +104,8 @@ fn ed25519_shows_its_public_key_and_never_its_private_one() {
     let world = World::new();
     let made = world.subscribe(|it| it.push.as_mut().unwrap().signing.algorithm = Algorithm::Ed25519);
     assert_eq!(made.secret, None);
-    let (id, public) = (made.view.subscription.id.clone(), made.view.subscription.push.as_ref().unwrap().secrets[0].public_key.clone().unwrap());
+    let (id, public) =
+        (made.view.subscription.id.clone(), made.view.subscription.push.as_ref().unwrap().secrets[0].public_key.clone().unwrap());
     let request = sent(&world);
     assert!(header(&request.headers, "webhook-signature").starts_with("v1a,"));
     assert_eq!(verified(signature::Profile::Standard, &request, &public), Ok(()));

@@ -37,7 +37,8 @@ mod verify;
 pub use check::{Hint, check, hint};
 pub use ed25519::{PRIVATE_PREFIX, PUBLIC_PREFIX, PrivateKey, PublicKey};
 pub use profile::{
-    Algorithm, DISTINCT_BYTES_MIN, Message, Profile, RAW_CHARS_MAX, RAW_CHARS_MIN, RawSecret, SignKey, VerifyKey, headers, is_reserved_header,
+    Algorithm, DISTINCT_BYTES_MIN, Message, Profile, RAW_CHARS_MAX, RAW_CHARS_MIN, RawSecret, SignKey, VerifyKey, headers,
+    is_reserved_header,
 };
 pub use scheme::{SECRET_BYTES_DEFAULT, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SECRET_PREFIX, Secret, SecretError};
 pub use sign::sign;

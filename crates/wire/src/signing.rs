@@ -29,7 +29,11 @@ impl SigningPatch {
         let algorithms: Vec<_> = Algorithm::ALL.iter().map(|it| (it.as_str(), *it)).collect();
         let profiles: Vec<_> = Profile::ALL.iter().map(|it| (it.as_str(), *it)).collect();
         let ids: Vec<_> = WebhookId::ALL.iter().map(|it| (it.as_str(), *it)).collect();
-        Self { algorithm: said(it, "signing", &algorithms, problems), profile: said(it, "profile", &profiles, problems), webhook_id: said(it, "webhook_id", &ids, problems) }
+        Self {
+            algorithm: said(it, "signing", &algorithms, problems),
+            profile: said(it, "profile", &profiles, problems),
+            webhook_id: said(it, "webhook_id", &ids, problems),
+        }
     }
 
     /// What it makes of what there is.
@@ -153,7 +157,9 @@ mod tests {
             Rotate::read(Some(&json!({ "secret": "whsec_x", "overlap": 0 }))).unwrap(),
             Rotate { secret: Some("whsec_x".into()), overlap: Some(0) }
         );
-        for bad in [json!({ "overlap": -1 }), json!({ "overlap": limits::ROTATION_OVERLAP_SECS_MAX + 1 }), json!({ "secrets": [] }), json!([])] {
+        for bad in
+            [json!({ "overlap": -1 }), json!({ "overlap": limits::ROTATION_OVERLAP_SECS_MAX + 1 }), json!({ "secrets": [] }), json!([])]
+        {
             assert!(Rotate::read(Some(&bad)).is_err(), "{bad}");
         }
     }

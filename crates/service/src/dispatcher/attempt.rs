@@ -137,10 +137,8 @@ pub(crate) fn signed(
     at: Timestamp,
 ) -> Result<Signed, String> {
     let Rendered { body, content_type, headers: form } = payload::render(event, revision.payload, &revision.public_url);
-    let mut headers = vec![
-        ("content-type".to_owned(), content_type.to_owned()),
-        ("user-agent".to_owned(), service.inner.config.user_agent.clone()),
-    ];
+    let mut headers =
+        vec![("content-type".to_owned(), content_type.to_owned()), ("user-agent".to_owned(), service.inner.config.user_agent.clone())];
     let signature = service.signed_headers(subscription, push, event, &body, at)?;
     headers.extend(signature.into_iter().chain(form).map(|(name, value)| (name.to_owned(), value)));
     headers.extend(push.headers.iter().cloned());

@@ -170,10 +170,11 @@ impl Service {
     /// Whether this is the secret that it signs with: giving it again changes nothing.
     pub(super) fn signs_with(&self, before: &Subscription, push: &Push, text: &str) -> bool {
         let opened = |it: &SealedSecret| self.open_text(before, it).ok();
-        let same = |it: String| match (SignKey::parse(profile(push.signing.profile), &it), SignKey::parse(profile(push.signing.profile), text)) {
-            (Ok(one), Ok(other)) => one == other,
-            _ => it == text,
-        };
+        let same =
+            |it: String| match (SignKey::parse(profile(push.signing.profile), &it), SignKey::parse(profile(push.signing.profile), text)) {
+                (Ok(one), Ok(other)) => one == other,
+                _ => it == text,
+            };
         push.secrets.first().and_then(opened).is_some_and(same)
     }
 

@@ -5,7 +5,8 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use ringback_model::{SubscriptionId, event::Scope, key, signing::Signing};
 use ringback_service::{
-    Ctx, Error, NewPush, NewSubscription, PullQuery, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView, SubscriptionWritten, Word, json,
+    Ctx, Error, NewPush, NewSubscription, PullQuery, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView,
+    SubscriptionWritten, Word, json,
 };
 use ringback_wire::{
     self as wire, Resume, Settle, SettledView,
