@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod delivery_state;
 pub mod event_filter;
 pub mod evolve;
+pub mod explain;
 pub mod expr;
 pub mod fair;
 pub mod health;

@@ -112,6 +112,7 @@ pub enum Op {
     SubscriptionSeek,
     SubscriptionSecret,
     SubscriptionRotateSecret,
+    SubscriptionExplain,
     DeliveryList,
     DeliveryGet,
     DeliveryAttempts,
@@ -222,6 +223,7 @@ pub const ROUTES: &[Route] = &[
     route(Post,   "/v1/subscriptions/{id}/seek",     SubscriptionsWrite, TenantOrAll, NONE, Object,  Op::SubscriptionSeek),
     route(Get,    "/v1/subscriptions/{id}/secret",   SubscriptionsSecret, TenantOrAll, NONE, Object, Op::SubscriptionSecret),
     route(Post,   "/v1/subscriptions/{id}/rotate-secret", SubscriptionsSecret, TenantOrAll, NONE, Object, Op::SubscriptionRotateSecret),
+    route(Get,    "/v1/subscriptions/{id}/explain",  DeliveriesRead,     TenantOrAll, Params::Only(&["event"]), Object, Op::SubscriptionExplain),
 
     route(Get,    "/v1/deliveries",                  DeliveriesRead,     TenantOrAll, Params::Only(&["after", "event", "limit", "state", "subscription"]), List, Op::DeliveryList),
     route(Get,    "/v1/deliveries/{id}",             DeliveriesRead,     TenantOrAll, NONE, Object,  Op::DeliveryGet),

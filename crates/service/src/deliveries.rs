@@ -17,7 +17,7 @@ use ringback_engine::{
     window::RetryRefused,
 };
 use ringback_model::{
-    DeliveryId, EventId, EventType, Subject, SubscriptionId, Timestamp,
+    DeliveryId, EventId, EventType, StatusName, Subject, SubscriptionId, Timestamp,
     delivery::{Attempt, DeliveryState, Exception, ExceptionState, SkippedRange},
     event::{Event, Place, Scope},
     key::Authority,
@@ -75,11 +75,25 @@ impl DeliveryQuery {
 
 /// What is known of one reader, for a stretch of its log.
 #[derive(Default)]
-struct Known {
+pub(crate) struct Known {
     cursor: Place,
     skipped: Vec<SkippedRange>,
     standings: BTreeMap<Place, Standing>,
     summaries: BTreeMap<Place, AttemptSummary>,
+}
+
+impl Known {
+    pub(crate) const fn cursor(&self) -> Place {
+        self.cursor
+    }
+
+    pub(crate) fn skipped(&self) -> &[SkippedRange] {
+        &self.skipped
+    }
+
+    pub(crate) fn standing(&self, place: Place) -> Option<&Standing> {
+        self.standings.get(&place)
+    }
 }
 
 impl Service {
@@ -268,7 +282,7 @@ impl Service {
     }
 
     /// Gathers what is known of these places of a subscription's log, which lie close together.
-    async fn known(&self, subscription: &Subscription, places: &[Place]) -> Result<Known, Error> {
+    pub(crate) async fn known(&self, subscription: &Subscription, places: &[Place]) -> Result<Known, Error> {
         let from = places.iter().min().copied().unwrap_or(0).saturating_sub(1);
         let to = places.iter().max().copied().unwrap_or(0);
         let mut known = self.standings(subscription, places).await?;
@@ -296,7 +310,7 @@ impl Service {
 
     /// The delivery of this event to this subscription; `None` when nothing is owed.
     /// Nor is one of an event that the caller may not see.
-    fn view_delivery(&self, ctx: &Ctx, subscription: &Subscription, event: &Event, known: &Known) -> Option<DeliveryView> {
+    pub(crate) fn view_delivery(&self, ctx: &Ctx, subscription: &Subscription, event: &Event, known: &Known) -> Option<DeliveryView> {
         if !ctx.authority().covers(event.audience) {
             return None;
         }
@@ -348,14 +362,16 @@ impl Service {
         let matches = subscription.revision_at(place).is_some_and(|it| {
             matching::matches(subscription, it, event) && meets(self.filter_of(it, subscription.authority).as_ref(), event)
         });
-        let awaited = match (&subscription.until, &subscription.subject) {
-            (Some(until), Some(subject)) => {
-                let served = self.types().route(subject.as_str()).map(|(served, _)| served);
-                served.and_then(|it| self.until_statuses(&it, until).ok()).is_some_and(|it| matching::one_shot(event, &it))
-            }
-            _ => true,
-        };
+        let awaited = subscription.until.is_none() || subscription.subject.is_none();
+        let awaited = awaited || self.awaited(subscription).is_some_and(|it| matching::one_shot(event, &it));
         begun && matches && awaited
+    }
+
+    /// The statuses that a one-shot waits for; `None` if it is none, or its type is not served.
+    pub(crate) fn awaited(&self, subscription: &Subscription) -> Option<Vec<StatusName>> {
+        let (until, subject) = (subscription.until.as_ref()?, subscription.subject.as_ref()?);
+        let served = self.types().route(subject.as_str()).map(|(served, _)| served)?;
+        self.until_statuses(&served, until).ok()
     }
 
     /// The subscription and the event of a delivery id, if the caller may see both.

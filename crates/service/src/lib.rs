@@ -14,6 +14,7 @@ mod deliveries;
 mod dispatcher;
 mod error;
 mod events;
+mod explain;
 mod feed;
 mod idempotency;
 mod images;
@@ -64,6 +65,7 @@ pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
 pub use ringback_engine::{advice::Figures, rate::Standing};
 pub use ringback_engine::{
     catalogue::{CompiledEvent, Entry},
+    explain::{Clause, Explained},
     idempotency as idempotency_key, json, lifecycle, list, position,
     tickets::TicketProblem,
     type_check,

@@ -27,6 +27,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("DryRun", dry_run()),
         ("Event", event()),
         ("EventType", known_event_type()),
+        ("Explained", explained()),
         ("Extend", extend()),
         ("FieldProblem", field_problem()),
         ("Health", health()),
@@ -709,6 +710,18 @@ fn delivery() -> Value {
             "last_attempt": named("Attempt"),
         }),
         &["reason", "due_at", "last_attempt"],
+    )
+}
+
+fn explained() -> Value {
+    let clause = json!({ "clause": text("What was asked: `types`, or a condition of the filter."), "matched": { "type": "boolean" }, "why": text("What was found.") });
+    object(
+        json!({
+            "verdict": { "type": "string", "enum": ["not-matched", "pending", "delivering", "delivered", "retrying", "parked", "skipped"] },
+            "clauses": { "type": "array", "items": object(clause, &[]), "description": "In the order in which they are asked." },
+            "delivery": named("Delivery"),
+        }),
+        &["delivery"],
     )
 }
 

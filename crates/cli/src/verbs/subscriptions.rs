@@ -4,11 +4,14 @@ use super::pairs;
 use crate::{
     cli::{Body, Page},
     exit::{Failure, Outcome},
-    output::{Column, say},
+    output::{self, Column, say},
     session::{Session, page_query, read_object},
 };
 use clap::{Args, Subcommand};
-use ringback_client::{Method, path::segment};
+use ringback_client::{
+    Method, Response,
+    path::{query, segment},
+};
 use serde_json::{Map, Value, json};
 
 const COLUMNS: &[Column<'_>] = &[
@@ -73,6 +76,14 @@ Examples:
     Show {
         /// Its id
         id: String,
+    },
+    /// Say why an event was, was not, or is not yet delivered
+    #[command(before_help = "Examples:\n  ringback subscriptions explain sub_01J… evt_01J…")]
+    Explain {
+        /// Its id
+        id: String,
+        /// The event's id
+        event: String,
     },
     /// Change a subscription; events that it has matched already keep their form
     #[command(before_help = "\
@@ -153,6 +164,19 @@ Examples:
         #[arg(long, value_parser = ["cursor", "now"])]
         from: String,
     },
+}
+
+const CLAUSES: &[Column<'_>] = &[("ASKED", "clause"), ("PASSES", "matched"), ("FOUND", "why")];
+
+/// The verdict, and each question with what was found.
+fn explain(session: &Session, answer: &Response) -> Outcome {
+    if session.json {
+        return session.record(answer);
+    }
+    let body = answer.json()?;
+    let verdict = body.get("verdict").map(output::inline).unwrap_or_default();
+    let clauses = body.get("clauses").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    output::put(&format!("{verdict}\n\n{}", output::table(clauses, CLAUSES)))
 }
 
 /// What a subscription asks for.
@@ -306,6 +330,9 @@ pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
             return Ok(());
         }
         SubscriptionsVerb::Show { id } => session.get(&at(&id)).await?,
+        SubscriptionsVerb::Explain { id, event } => {
+            return explain(session, &session.get(&format!("{}/explain{}", at(&id), query([("event", event.as_str())]))).await?);
+        }
         SubscriptionsVerb::Seek { id, to } => {
             session.write(Method::POST, &format!("{}/seek", at(&id)), Some(json!({ "to": to }).to_string())).await?
         }

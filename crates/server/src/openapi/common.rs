@@ -78,6 +78,9 @@ pub(super) fn query_parameter(op: Op, name: &str) -> Option<(&'static str, Value
         "source_version" => {
             ("As which change of its source it is gone.", json!({ "type": "integer", "minimum": 0, "maximum": limits::SOURCE_VERSION_MAX }))
         }
+        "event" if op == Op::SubscriptionExplain => {
+            ("Which event; it has to be given.", json!({ "type": "string", "pattern": "^evt_[0-9A-Za-z]{26}$" }))
+        }
         "event" => ("Only those of this event.", json!({ "type": "string", "pattern": "^evt_[0-9A-Za-z]{26}$" })),
         "subscription" => ("Only those of this subscription.", json!({ "type": "string", "pattern": CHOSEN_ID })),
         "state" => ("Only those in this state.", json!({ "type": "string", "enum": DeliveryState::ALL.map(DeliveryState::as_str) })),

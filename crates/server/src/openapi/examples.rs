@@ -118,6 +118,7 @@ const OWN: &[Own] = &[
     get(Op::SubscriptionSecret, "keys", &[("id", "sub_{}")]),
     send(Op::SubscriptionRotateSecret, "within-a-day", &[("id", "sub_{}")], r#"{"overlap":86400}"#, 200),
     send(Op::StreamTicketCreate, "of-payments", &[], r#"{"url":"/v1/events?types=payment.*"}"#, 201),
+    get(Op::SubscriptionExplain, "one", &[("id", "sub_{}"), ("event", "evt_{}")]),
     get(Op::DeliveryList, "of-an-event", &[("event", "evt_{}")]),
     get(Op::DeliveryList, "what-went-wrong", &[("state", "retrying")]),
     get(Op::DeliveryGet, "one", &[("id", "dlv_{}")]),

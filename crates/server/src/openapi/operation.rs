@@ -361,6 +361,12 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
         .refuses(&[LimitReached])
         .answers([ok("All keys that sign now, and the new `secret`.", s("RotatedKeys"), &["ETag", "Cache-Control"])]),
 
+        Op::SubscriptionExplain => op(
+            Subscriptions,
+            "Why was this event (not) delivered?",
+            "Every question that is asked before a delivery, with what was found: its types, its filter condition by condition, whether it was skipped, when the next try is due.",
+        )
+        .answers([ok("The answer.", s("Explained"), &[])]),
         Op::DeliveryList => op(
             Deliveries,
             "Deliveries",

@@ -55,7 +55,10 @@ async fn ids_of_another_tenant_are_not_found() {
             [_, "v1", "tenants", ..] => continue,
             _ => panic!("a new route needs a thing of another tenant: {}", route.path),
         };
-        let path = target(route).replace("123", id);
+        let mut path = target(route).replace("123", id);
+        if route.op == Op::SubscriptionExplain {
+            path.push_str(&format!("?event={}", things.event));
+        }
         let ask = |ask: Ask| match route.op {
             Op::SubscriptionAck | Op::SubscriptionNack | Op::SubscriptionExtend => ask.json(&json!({ "ack": "x" })),
             Op::SubscriptionSeek => ask.json(&json!({ "to": "start" })),

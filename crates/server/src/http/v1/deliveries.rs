@@ -57,7 +57,7 @@ fn id(call: &Call) -> Result<DeliveryId, Failure> {
     call.id(0, "delivery")
 }
 
-fn view(it: &DeliveryView) -> wire::DeliveryView {
+pub(super) fn view(it: &DeliveryView) -> wire::DeliveryView {
     wire::DeliveryView {
         id: it.id.to_string(),
         subscription: it.subscription.to_string(),

@@ -65,6 +65,7 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::SubscriptionSecret => subscriptions::secret(call).await,
         Op::SubscriptionRotateSecret => subscriptions::rotate_secret(call).await,
         Op::SubscriptionSeek => subscriptions::seek(call).await,
+        Op::SubscriptionExplain => subscriptions::explain(call).await,
         Op::DeliveryList => deliveries::list(call).await,
         Op::DeliveryGet => deliveries::get(call).await,
         Op::DeliveryAttempts => deliveries::attempts(call).await,

@@ -3,13 +3,13 @@
 use crate::http::{answer::Answer, call::Call, failure::Failure};
 use futures_util::FutureExt;
 use http::StatusCode;
-use ringback_model::{SubscriptionId, event::Scope, key, signing::Signing};
+use ringback_model::{EventId, SubscriptionId, event::Scope, key, signing::Signing};
 use ringback_service::{
-    Ctx, Error, NewPush, NewSubscription, PullQuery, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView,
+    Clause, Ctx, Error, NewPush, NewSubscription, PullQuery, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView,
     SubscriptionWritten, Word, json,
 };
 use ringback_wire::{
-    self as wire, Resume, Settle, SettledView,
+    self as wire, ClauseView, ExplainedView, Resume, Settle, SettledView,
     list::List,
     pull::PulledView,
     sentences::{self, fields},
@@ -236,6 +236,20 @@ fn keys(it: &SigningKeys) -> Answer {
 
 fn signing(it: wire::signing::SigningPatch) -> SigningPatch {
     SigningPatch { algorithm: it.algorithm, profile: it.profile, webhook_id: it.webhook_id }
+}
+
+/// `GET /v1/subscriptions/{id}/explain?event=`: why it was, was not, or is not yet delivered.
+pub(crate) async fn explain(call: Call) -> Result<Answer, Failure> {
+    let given = call.query.one("event").unwrap_or_default();
+    let event = given.parse::<EventId>().map_err(|_| Failure::parameter("event", given, "an event's id, `evt_` and 26 characters"))?;
+    let (explained, delivery) = call.service().explain(&call.ctx, &id(&call)?, event).await?;
+    let clause = |it: Clause| ClauseView { clause: it.clause, matched: it.matched, why: it.why };
+    let view = ExplainedView {
+        verdict: explained.verdict,
+        clauses: explained.clauses.into_iter().map(clause).collect(),
+        delivery: delivery.as_ref().map(super::deliveries::view),
+    };
+    Ok(Answer::view(StatusCode::OK, &view))
 }
 
 fn id(call: &Call) -> Result<SubscriptionId, Failure> {

@@ -68,3 +68,41 @@ async fn what_is_wrong_is_told() {
     assert_eq!(world.get("/v1/deliveries/dlv_00000000000000000000000000").await.code(), "404 not-found");
     assert_eq!(world.step("/v1/deliveries/nonsense/retry").await.code(), "404 not-found");
 }
+
+#[tokio::test]
+async fn it_is_explained_why_an_event_is_or_is_not_delivered() {
+    let world = World::new().await;
+    let push = json!({ "url": URL, "retry": { "delays": [5] } });
+    let make = |filter: &str| json!({ "types": ["payment.created"], "filter": filter, "push": push });
+    let met = world.post("/v1/subscriptions", make("data.amount >= 1000")).await.member("id");
+    let unmet = world.post("/v1/subscriptions", make("data.amount >= 1000000")).await.member("id");
+    world.sender.script(URL, [failed()]);
+    world.payment("123").await;
+    world.sender.wait_for(1).await;
+    settle().await;
+    world.clock.advance(Duration::from_secs(1));
+    settle().await;
+    let delivery = world.get("/v1/deliveries").await.json()["data"][0].clone();
+    let event = delivery["event"].as_str().expect("an event").to_owned();
+
+    let told = world.get(&format!("/v1/subscriptions/{met}/explain?event={event}")).await;
+    assert_eq!(told.status, 200, "{}", told.show());
+    let told = told.json();
+    assert_eq!((&told["verdict"], &told["delivery"]), (&json!("retrying"), &delivery));
+    let clause = |told: &serde_json::Value, name: &str| {
+        told["clauses"].as_array().expect("a list").iter().find(|it| it["clause"] == name).cloned().unwrap_or_default()
+    };
+    assert_eq!(clause(&told, "types")["matched"], true);
+    assert_eq!(clause(&told, "data.amount >= 1000")["why"], "`data.amount` is 1999");
+    assert_eq!(clause(&told, "due")["matched"], false);
+
+    let told = world.get(&format!("/v1/subscriptions/{unmet}/explain?event={event}")).await.json();
+    assert_eq!((told["verdict"].as_str(), told.get("delivery")), (Some("not-matched"), None));
+    assert_eq!(clause(&told, "filter")["matched"], false);
+
+    for (query, status) in [("", 400), ("?event=evt_1", 400), ("?event=evt_00000000000000000000000000", 404), ("?events=1", 400)] {
+        let refused = world.get(&format!("/v1/subscriptions/{met}/explain{query}")).await;
+        assert_eq!(refused.status, status, "{query}: {}", refused.show());
+    }
+    assert_eq!(world.get(&format!("/v1/subscriptions/nobody/explain?event={event}")).await.status, 404);
+}
