@@ -80,16 +80,24 @@ pub fn explain(it: &Facts<'_>) -> Explained {
     let in_scope = subscription.scope.holds(&event.tenant);
     say("tenant", in_scope, format!("it reads events of `{}`; this one is of `{}`", subscription.scope.as_str(), event.tenant));
     let visible = subscription.authority.covers(event.audience);
-    say("audience", visible, match visible {
-        true => "whoever made the subscription may see the event".into(),
-        false => "the event is for operators, and the subscription was made by a tenant".into(),
-    });
+    say(
+        "audience",
+        visible,
+        match visible {
+            true => "whoever made the subscription may see the event".into(),
+            false => "the event is for operators, and the subscription was made by a tenant".into(),
+        },
+    );
     let begun = subscription.revisions.first().is_some_and(|it| it.from < place);
     let began = subscription.created_at;
-    say("from", begun, match begun {
-        true => "the event comes after the place at which the subscription began".into(),
-        false => format!("the subscription began (on {began}) after this event; `seek` lets it begin earlier"),
-    });
+    say(
+        "from",
+        begun,
+        match begun {
+            true => "the event comes after the place at which the subscription began".into(),
+            false => format!("the subscription began (on {began}) after this event; `seek` lets it begin earlier"),
+        },
+    );
     let revision = subscription.revision_at(place);
     if let Some(revision) = revision {
         match_clauses(it, revision, &mut say);
@@ -167,28 +175,40 @@ fn state_clauses(it: &Facts<'_>, place: Place, say: &mut impl FnMut(&str, bool, 
 fn waiting_clauses(it: &Facts<'_>, place: Place, say: &mut impl FnMut(&str, bool, String)) {
     let Facts { subscription, .. } = *it;
     let active = subscription.state == State::Active;
-    say("state", active, match subscription.state {
-        State::Active => "the subscription is active".into(),
-        State::Paused => "the subscription is paused: nothing is tried until it is resumed".into(),
-        State::Suspended => "the subscription is suspended, as its endpoint took nothing any more: resume it once that is mended".into(),
-        State::Done => "the subscription is done: `retry` tries this delivery once more".into(),
-    });
+    say(
+        "state",
+        active,
+        match subscription.state {
+            State::Active => "the subscription is active".into(),
+            State::Paused => "the subscription is paused: nothing is tried until it is resumed".into(),
+            State::Suspended => {
+                "the subscription is suspended, as its endpoint took nothing any more: resume it once that is mended".into()
+            }
+            State::Done => "the subscription is done: `retry` tries this delivery once more".into(),
+        },
+    );
     if it.held {
         say("released", false, "all deliveries are held since a restore: `ringback deliveries release` lets them go".into());
     }
     if let Some(health) = it.health {
         let why = health.why.unwrap_or("nothing failed");
         let passes = matches!(health.state, HealthState::Ok | HealthState::Failing) && health.why != Some("exceptions-full");
-        say("endpoint", passes, match health.state {
-            HealthState::Ok => "the last try arrived, or none was made".into(),
-            HealthState::Failing if health.why == Some("exceptions-full") => {
-                "too many deliveries have failed: nothing more is read until some are retried and arrive".into()
-            }
-            HealthState::Failing => format!("the last try failed ({why})"),
-            HealthState::Open => format!("most tries failed ({why}): the endpoint is left alone for a while"),
-            HealthState::Probing => format!("most tries failed ({why}): it is asked, one try at a time, whether it works again"),
-            HealthState::Unroutable => format!("the address cannot be called ({why}): it is asked again every hour, and no try is spent"),
-        });
+        say(
+            "endpoint",
+            passes,
+            match health.state {
+                HealthState::Ok => "the last try arrived, or none was made".into(),
+                HealthState::Failing if health.why == Some("exceptions-full") => {
+                    "too many deliveries have failed: nothing more is read until some are retried and arrive".into()
+                }
+                HealthState::Failing => format!("the last try failed ({why})"),
+                HealthState::Open => format!("most tries failed ({why}): the endpoint is left alone for a while"),
+                HealthState::Probing => format!("most tries failed ({why}): it is asked, one try at a time, whether it works again"),
+                HealthState::Unroutable => {
+                    format!("the address cannot be called ({why}): it is asked again every hour, and no try is spent")
+                }
+            },
+        );
     }
     match it.exception.map(|it| &it.state) {
         Some(ExceptionState::Retrying { due_at }) => {
@@ -196,10 +216,14 @@ fn waiting_clauses(it: &Facts<'_>, place: Place, say: &mut impl FnMut(&str, bool
         }
         Some(ExceptionState::Held) => say("order", false, "it waits behind an earlier delivery of its subject that failed".into()),
         Some(ExceptionState::Parked { .. }) => {}
-        None => say("turn", false, match place.saturating_sub(it.cursor) {
-            0 | 1 => "it is next".into(),
-            ahead => format!("{} events of the log come before it", ahead - 1),
-        }),
+        None => say(
+            "turn",
+            false,
+            match place.saturating_sub(it.cursor) {
+                0 | 1 => "it is next".into(),
+                ahead => format!("{} events of the log come before it", ahead - 1),
+            },
+        ),
     }
 }
 

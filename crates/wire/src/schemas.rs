@@ -714,15 +714,11 @@ fn delivery() -> Value {
 }
 
 fn explained() -> Value {
+    let states = ["not-matched", "pending", "delivering", "delivered", "retrying", "parked", "skipped"];
     let clause = json!({ "clause": text("What was asked: `types`, or a condition of the filter."), "matched": { "type": "boolean" }, "why": text("What was found.") });
-    object(
-        json!({
-            "verdict": { "type": "string", "enum": ["not-matched", "pending", "delivering", "delivered", "retrying", "parked", "skipped"] },
-            "clauses": { "type": "array", "items": object(clause, &[]), "description": "In the order in which they are asked." },
-            "delivery": named("Delivery"),
-        }),
-        &["delivery"],
-    )
+    let clauses = json!({ "type": "array", "items": object(clause, &[]), "description": "In the order in which they are asked." });
+    let verdict = json!({ "type": "string", "enum": states });
+    object(json!({ "verdict": verdict, "clauses": clauses, "delivery": named("Delivery") }), &["delivery"])
 }
 
 fn attempt() -> Value {

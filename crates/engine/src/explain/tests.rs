@@ -114,90 +114,166 @@ fn check(change: impl FnOnce(&mut Subscription, &mut Event), state: Option<Deliv
 #[test]
 fn what_does_not_match_says_which_question_it_failed() {
     let nothing = |_: &mut Given| {};
-    check(|it, _| it.revisions[0].types = vec![TypePattern::parse("order.*").unwrap()], None, nothing, expect![[r#"
+    check(
+        |it, _| it.revisions[0].types = vec![TypePattern::parse("order.*").unwrap()],
+        None,
+        nothing,
+        expect![[r#"
         not-matched
-        types: it asks for `order.*`; the event is `payment.completed`"#]]);
-    check(|it, _| it.revisions[0].filter = Some("data.amount >= 1000 AND data.currency = \"eur\"".into()), None, nothing, expect![[r#"
+        types: it asks for `order.*`; the event is `payment.completed`"#]],
+    );
+    check(
+        |it, _| it.revisions[0].filter = Some("data.amount >= 1000 AND data.currency = \"eur\"".into()),
+        None,
+        nothing,
+        expect![[r#"
         not-matched
         filter: it asks for `data.amount >= 1000 AND data.currency = "eur"`
         data.amount >= 1000: `data.amount` is 500
-        data.currency = "eur": `data.currency` is missing"#]]);
-    check(|it, _| it.subject = Some(Subject::parse("/payment/2").unwrap()), None, nothing, expect![[r#"
+        data.currency = "eur": `data.currency` is missing"#]],
+    );
+    check(
+        |it, _| it.subject = Some(Subject::parse("/payment/2").unwrap()),
+        None,
+        nothing,
+        expect![[r#"
         not-matched
-        subject: it asks for `/payment/2`; the event is about `/payment/1`"#]]);
-    check(|_, it| it.audience = Authority::Operator, None, nothing, expect![[r#"
+        subject: it asks for `/payment/2`; the event is about `/payment/1`"#]],
+    );
+    check(
+        |_, it| it.audience = Authority::Operator,
+        None,
+        nothing,
+        expect![[r#"
         not-matched
-        audience: the event is for operators, and the subscription was made by a tenant"#]]);
-    check(|it, _| it.scope = Scope::Tenant(TenantId::parse("globex").unwrap()), None, nothing, expect![[r#"
+        audience: the event is for operators, and the subscription was made by a tenant"#]],
+    );
+    check(
+        |it, _| it.scope = Scope::Tenant(TenantId::parse("globex").unwrap()),
+        None,
+        nothing,
+        expect![[r#"
         not-matched
-        tenant: it reads events of `globex`; this one is of `acme`"#]]);
-    check(|it, _| it.revisions[0].from = 10, None, nothing, expect![[r#"
+        tenant: it reads events of `globex`; this one is of `acme`"#]],
+    );
+    check(
+        |it, _| it.revisions[0].from = 10,
+        None,
+        nothing,
+        expect![[r#"
         not-matched
-        from: the subscription began (on 1970-01-01T00:00:00.000000Z) after this event; `seek` lets it begin earlier"#]]);
+        from: the subscription began (on 1970-01-01T00:00:00.000000Z) after this event; `seek` lets it begin earlier"#]],
+    );
 }
 
 #[test]
 fn what_waits_says_for_what() {
     let pending = Some(DeliveryState::Pending);
-    check(|_, _| {}, pending, |_| {}, expect![[r#"
+    check(
+        |_, _| {},
+        pending,
+        |_| {},
+        expect![[r#"
         pending
-        turn: 2 events of the log come before it"#]]);
-    check(|_, _| {}, pending, |it| it.cursor = 9, expect![[r#"
+        turn: 2 events of the log come before it"#]],
+    );
+    check(
+        |_, _| {},
+        pending,
+        |it| it.cursor = 9,
+        expect![[r#"
         pending
-        turn: it is next"#]]);
-    check(|it, _| it.state = State::Paused, pending, |it| it.cursor = 9, expect![[r#"
+        turn: it is next"#]],
+    );
+    check(
+        |it, _| it.state = State::Paused,
+        pending,
+        |it| it.cursor = 9,
+        expect![[r#"
         pending
         state: the subscription is paused: nothing is tried until it is resumed
-        turn: it is next"#]]);
-    check(|_, _| {}, pending, |it| it.held = true, expect![[r#"
+        turn: it is next"#]],
+    );
+    check(
+        |_, _| {},
+        pending,
+        |it| it.held = true,
+        expect![[r#"
         pending
         released: all deliveries are held since a restore: `ringback deliveries release` lets them go
-        turn: 2 events of the log come before it"#]]);
+        turn: 2 events of the log come before it"#]],
+    );
     let open = Health { state: HealthState::Open, why: Some("connect"), since: None };
-    check(|_, _| {}, pending, |it| it.health = Some(open), expect![[r#"
+    check(
+        |_, _| {},
+        pending,
+        |it| it.health = Some(open),
+        expect![[r#"
         pending
         endpoint: most tries failed (connect): the endpoint is left alone for a while
-        turn: 2 events of the log come before it"#]]);
+        turn: 2 events of the log come before it"#]],
+    );
     let full = Health { state: HealthState::Failing, why: Some("exceptions-full"), since: None };
-    check(|_, _| {}, pending, |it| it.health = Some(full), expect![[r#"
+    check(
+        |_, _| {},
+        pending,
+        |it| it.health = Some(full),
+        expect![[r#"
         pending
         endpoint: too many deliveries have failed: nothing more is read until some are retried and arrive
-        turn: 2 events of the log come before it"#]]);
+        turn: 2 events of the log come before it"#]],
+    );
 }
 
 fn exception(state: ExceptionState) -> Exception {
-    Exception {
-        place: 10,
-        event: EventId::from_bits(1),
-        subject: None,
-        revision: 1,
-        generation: 1,
-        tries: 2,
-        state,
-        created_at: T0,
-    }
+    Exception { place: 10, event: EventId::from_bits(1), subject: None, revision: 1, generation: 1, tries: 2, state, created_at: T0 }
 }
 
 #[test]
 fn what_failed_was_skipped_or_arrived_says_so() {
     let (retrying, held) = (exception(ExceptionState::Retrying { due_at: T0 }), exception(ExceptionState::Held));
-    check(|_, _| {}, Some(DeliveryState::Retrying), |it| it.exception = Some(retrying), expect![[r#"
+    check(
+        |_, _| {},
+        Some(DeliveryState::Retrying),
+        |it| it.exception = Some(retrying),
+        expect![[r#"
         retrying
-        due: 2 tries failed; the next is due at 1970-01-01T00:00:00.000000Z"#]]);
-    check(|_, _| {}, Some(DeliveryState::Pending), |it| it.exception = Some(held), expect![[r#"
+        due: 2 tries failed; the next is due at 1970-01-01T00:00:00.000000Z"#]],
+    );
+    check(
+        |_, _| {},
+        Some(DeliveryState::Pending),
+        |it| it.exception = Some(held),
+        expect![[r#"
         pending
-        order: it waits behind an earlier delivery of its subject that failed"#]]);
+        order: it waits behind an earlier delivery of its subject that failed"#]],
+    );
     let parked = exception(ExceptionState::Parked { reason: "tries-exhausted".into(), at: T0 });
-    check(|_, _| {}, Some(DeliveryState::Parked), |it| it.exception = Some(parked), expect![[r#"
+    check(
+        |_, _| {},
+        Some(DeliveryState::Parked),
+        |it| it.exception = Some(parked),
+        expect![[r#"
         parked
-        parked: given up at 1970-01-01T00:00:00.000000Z after 2 tries (tries-exhausted): `retry` tries it once more"#]]);
+        parked: given up at 1970-01-01T00:00:00.000000Z after 2 tries (tries-exhausted): `retry` tries it once more"#]],
+    );
     // Of another life, and not around the event: neither is the reason.
     let range = |generation, from, to, why: &str| SkippedRange { generation, from, to, why: why.into() };
     let ranges = [range(2, 0, 99, "sought"), range(1, 10, 12, "sought"), range(1, 9, 10, "resumed-from-now")];
-    check(|_, _| {}, Some(DeliveryState::Skipped), |it| it.skipped = ranges.to_vec(), expect![[r#"
+    check(
+        |_, _| {},
+        Some(DeliveryState::Skipped),
+        |it| it.skipped = ranges.to_vec(),
+        expect![[r#"
         skipped
-        skipped: the subscription was resumed from now, past this event; a seek to before it has it sent"#]]);
-    check(|_, _| {}, Some(DeliveryState::Delivered), |it| it.tries = 3, expect![[r#"
+        skipped: the subscription was resumed from now, past this event; a seek to before it has it sent"#]],
+    );
+    check(
+        |_, _| {},
+        Some(DeliveryState::Delivered),
+        |it| it.tries = 3,
+        expect![[r#"
         delivered
-        delivered: it arrived, after 3 tries"#]]);
+        delivered: it arrived, after 3 tries"#]],
+    );
 }
