@@ -239,7 +239,7 @@ const FLOORS: &[Floor] = &[
         &[],
     ),
     // Beside the house: the service on fakes, and judges.
-    ("sim", &["engine", "model", "ports", "service", "signature"], None, &[]),
+    ("sim", &["engine", "model", "ports", "service", "signature", "wire"], None, &[]),
     // Beside the house: what fuzzers drive, on every floor that reads bytes from outside.
     ("fuzz", &["egress", "engine", "filter", "model", "ports", "server", "service", "signature", "wire"], None, &[]),
     // Beside the house: runs what is there.

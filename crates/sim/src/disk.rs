@@ -340,7 +340,9 @@ impl Disk {
                         .changes
                         .iter()
                         .filter_map(|it| match it {
-                            Change::Subscription { subscription, skipped, .. } => Some(((**subscription).clone(), skipped.clone())),
+                            Change::Subscription { subscription, skipped, cursor, .. } => {
+                                Some(((**subscription).clone(), skipped.clone(), *cursor))
+                            }
                             _ => None,
                         })
                         .collect();
@@ -349,7 +351,10 @@ impl Disk {
                         applied.heard.extend(committed.events.iter().map(Arc::clone));
                         self.journal.with(|it| {
                             it.durable_at.extend(committed.events.iter().map(|event| (event.seq, now)));
-                            for (subscription, skipped) in kept {
+                            for (subscription, skipped, cursor) in kept {
+                                if let Some(cursor) = cursor {
+                                    it.sought.entry((subscription.no, subscription.generation)).or_insert(cursor);
+                                }
                                 it.skipped.entry(subscription.no).or_default().extend(skipped);
                                 it.versions.entry(subscription.no).or_default().push((now, subscription.clone()));
                                 it.subscriptions.insert(subscription.no, subscription);
@@ -633,6 +638,9 @@ impl Resources for Disk {
         after: Place,
         limit: usize,
     ) -> Result<Option<BTreeSet<ResourceId>>, StoreError> {
+        if self.has(Plant::ListForgetsChanges) {
+            return Ok(Some(BTreeSet::new()));
+        }
         self.reading().await?.resources_changed_after(tenant, type_name, after, limit).await
     }
 

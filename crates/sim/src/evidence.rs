@@ -8,7 +8,7 @@ use ringback_model::{
     EventId, StatusName, TenantId, Timestamp, TypeName,
     delivery::{ExceptionState, Via},
     event::{Event, Place, Scope, Seq},
-    subscription::{State, Subscription, Until, types_match},
+    subscription::{Generation, State, Subscription, Until, types_match},
 };
 use ringback_ports::{
     fake::MemoryStore,
@@ -33,6 +33,8 @@ pub struct Reader {
     pub delivered: BTreeSet<Place>,
     /// Retention took what lies at or below it.
     pub floor: Place,
+    /// Places with a successful attempt of an earlier one.
+    pub delivered_before: BTreeSet<Place>,
 }
 
 impl Reader {
@@ -41,6 +43,12 @@ impl Reader {
     pub fn skipped(&self, place: Place) -> usize {
         let generation = self.subscription.generation;
         self.state.skipped.iter().filter(|it| it.generation == generation && it.from < place && place <= it.to).count()
+    }
+
+    /// Whether it chose so in an earlier life.
+    #[must_use]
+    pub fn skipped_before(&self, place: Place) -> bool {
+        self.state.skipped.iter().any(|it| it.generation < self.subscription.generation && it.from < place && place <= it.to)
     }
 
     /// The events that it is owed, those that it skipped included.
@@ -187,7 +195,35 @@ impl Evidence {
     /// The subscription whose endpoint has the number `record`, as it was last stored.
     #[must_use]
     pub fn subscription(&self, record: usize) -> Option<&Subscription> {
-        self.history.subscriptions.values().find(|it| record_of(it.url().unwrap_or_default()) == Some(record))
+        self.history.subscriptions.values().find(|it| self.record(it) == Some(record))
+    }
+
+    /// The number of a subscription's endpoint; `None` if it never was pushed.
+    #[must_use]
+    pub fn record(&self, subscription: &Subscription) -> Option<usize> {
+        let forms = self.history.versions.get(&subscription.no).map_or(&[][..], Vec::as_slice);
+        forms.iter().find_map(|(_, it)| record_of(it.url()?))
+    }
+
+    /// Where its present life began: what stands at or below that may have been dealt with in an earlier one.
+    #[must_use]
+    pub fn sought_to(&self, subscription: &Subscription) -> Place {
+        self.history.sought.get(&(subscription.no, subscription.generation)).copied().unwrap_or(0)
+    }
+
+    /// Whether it was ever pulled.
+    #[must_use]
+    pub fn was_pulled(&self, subscription: &Subscription) -> bool {
+        let forms = self.history.versions.get(&subscription.no).map_or(&[][..], Vec::as_slice);
+        forms.iter().any(|(_, it)| it.push.is_none())
+    }
+
+    /// Whether something happened in between that ends all leases of a subscription, or may have: a crash, an edit.
+    #[must_use]
+    pub fn leases_ended(&self, subscription: &Subscription, from: Timestamp, to: Timestamp) -> bool {
+        let within = |at: &Timestamp| from <= *at && *at <= to;
+        let forms = self.history.versions.get(&subscription.no).map_or(&[][..], Vec::as_slice);
+        self.history.crashes.iter().any(within) || forms.iter().any(|(at, _)| within(at))
     }
 
     /// Tries by (subscriber's number, event), in the order in which they started.
@@ -278,8 +314,10 @@ fn readers(memory: &MemoryStore, archive: &Archive) -> Vec<Reader> {
     let read = |subscription: Subscription| {
         let mut state = at_once(memory.reader(subscription.no)).ok().flatten()?;
         let tried = at_once(memory.attempt_summaries(subscription.no, 0, Place::MAX - 1)).unwrap_or_default();
-        let mut delivered: BTreeSet<Place> =
-            tried.iter().filter(|it| it.succeeded_in == Some(subscription.generation)).map(|it| it.place).collect();
+        let of =
+            |which: &dyn Fn(Generation) -> bool| tried.iter().filter(|it| it.succeeded_in.is_some_and(which)).map(|it| it.place).collect();
+        let mut delivered: BTreeSet<Place> = of(&|it| it == subscription.generation);
+        let delivered_before = of(&|it| it < subscription.generation);
         let floor = at_once(memory.bounds(&subscription.scope)).ok()?.floor;
         if let Some(swept) = archive.readers.get(&subscription.no) {
             let gone = swept.skipped.iter().filter(|it| it.to <= floor && !state.skipped.contains(it)).cloned();
@@ -287,7 +325,7 @@ fn readers(memory: &MemoryStore, archive: &Archive) -> Vec<Reader> {
             state.skipped.extend(gone);
             delivered.extend(swept.delivered.iter().filter(|it| it.0 <= floor && it.1 == subscription.generation).map(|it| it.0));
         }
-        Some(Reader { subscription, state, delivered, floor })
+        Some(Reader { subscription, state, delivered, delivered_before, floor })
     };
     all.into_iter().filter_map(read).collect()
 }

@@ -2,9 +2,13 @@
 //! holds in the end, that judges look at.
 
 use bytes::Bytes;
+use core::time::Duration;
 use ringback_model::{
-    EventId, ResourceId, StatusName, SubscriptionId, TenantId, Timestamp, delivery::SkippedRange, event::Scope, resource::Version,
-    subscription::Subscription,
+    EventId, ResourceId, StatusName, SubscriptionId, TenantId, Timestamp,
+    delivery::SkippedRange,
+    event::{Place, Scope},
+    resource::Version,
+    subscription::{Generation, Subscription},
 };
 use ringback_ports::{Clock, fake::ManualClock, store::Settlement};
 use std::{
@@ -69,6 +73,8 @@ pub struct Subscribed {
     pub edited_at: Option<Timestamp>,
     /// It was deleted, or may have been.
     pub deleted: bool,
+    /// It was pulled for a while, or is, or may have been.
+    pub pulled: bool,
 }
 
 /// What one feed reader was given: pages of (event, bytes).
@@ -109,6 +115,70 @@ pub struct Waited {
     pub ended: Timestamp,
     /// The status and version that were answered.
     pub answer: (StatusName, Version),
+}
+
+/// Events that were handed out to a worker.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// Who pulled.
+    pub worker: String,
+    /// From what.
+    pub subscription: SubscriptionId,
+    /// What it was given.
+    pub events: Vec<(EventId, Bytes)>,
+    /// When they were handed out.
+    pub from: Timestamp,
+    /// Until when nobody else may have each: its lease, or the moment in which its end was asked for.
+    pub until: BTreeMap<EventId, Timestamp>,
+}
+
+/// An ack that was sent.
+#[derive(Clone, Debug)]
+pub struct AckSent {
+    /// Of what.
+    pub subscription: SubscriptionId,
+    /// Which events.
+    pub events: Vec<EventId>,
+    /// Those that the answer called late: settled, parked, or of an earlier life.
+    pub late: Vec<EventId>,
+    /// When it was answered, if it was.
+    pub answered: Option<Timestamp>,
+}
+
+/// A condition of a list, as a filter and as a plain question.
+pub type Condition = (Option<&'static str>, fn(&serde_json::Value) -> bool);
+
+/// The conditions of those who keep lists of orders.
+pub const CONDITIONS: [Condition; 5] = [
+    (None, |_| true),
+    (Some("status = \"paid\""), |it| it["status"] == "paid"),
+    (Some("status IN (\"shipped\", \"returned\")"), |it| it["status"] == "shipped" || it["status"] == "returned"),
+    (Some("amount >= 500"), |it| it["amount"].as_i64().is_some_and(|it| it >= 500)),
+    (Some("note = \"note 1\""), |it| it["note"] == "note 1"),
+];
+
+/// What somebody saw who keeps a list by listing once and following the changes.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Who.
+    pub name: String,
+    /// Whose resources.
+    pub tenant: TenantId,
+    /// The condition, by its place in `CONDITIONS`.
+    pub condition: usize,
+    /// Each time that it began anew.
+    pub lists: Vec<Listed>,
+    /// Whether the last one was followed to the end of the log after everything was over.
+    pub finished: bool,
+}
+
+/// One list, and what was told after it.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// Its rows.
+    pub rows: Vec<Bytes>,
+    /// The changes: kind, event, resource.
+    pub changes: Vec<(String, EventId, Bytes)>,
 }
 
 /// A delivery that somebody asked to be tried now.
@@ -190,6 +260,14 @@ pub struct History {
     pub feeds: Vec<Feed>,
     /// Status waiters.
     pub waits: Vec<Waited>,
+    /// Workers, what they were given.
+    pub handed: Vec<Handed>,
+    /// Workers, what they said was done.
+    pub acks: Vec<AckSent>,
+    /// Those who keep lists.
+    pub watched: Vec<Watched>,
+    /// When the clock stepped, and by how much.
+    pub steps: Vec<(Timestamp, Duration)>,
     /// Manual tries.
     pub manual: Vec<Manual>,
     /// Internal errors.
@@ -206,6 +284,8 @@ pub struct History {
     pub versions: BTreeMap<u32, Vec<(Timestamp, Subscription)>>,
     /// Every stretch that was ever skipped, by subscription.
     pub skipped: BTreeMap<u32, Vec<SkippedRange>>,
+    /// Where each life of a reader began that a seek began, by subscription and generation.
+    pub sought: BTreeMap<(u32, Generation), Place>,
     /// When we crashed.
     pub crashes: Vec<Timestamp>,
     /// Requests of players that were answered.

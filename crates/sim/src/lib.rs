@@ -22,4 +22,4 @@ pub mod world;
 
 pub use judges::Verdict;
 pub use plant::Plant;
-pub use world::{Report, run};
+pub use world::{Report, run, run_as_before};

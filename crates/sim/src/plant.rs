@@ -54,11 +54,15 @@ pub enum Plant {
     SequenceGap,
     /// Retention takes all that there is.
     FloorPassesTooMuch,
+    /// What a worker was handed is seen to be handed out once more while it holds.
+    LeaseForgotten,
+    /// A list does not hear of what changed since it began.
+    ListForgetsChanges,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
@@ -83,5 +87,7 @@ impl Plant {
         Self::HintLost,
         Self::SequenceGap,
         Self::FloorPassesTooMuch,
+        Self::LeaseForgotten,
+        Self::ListForgetsChanges,
     ];
 }

@@ -76,6 +76,12 @@ pub struct Swarm {
     pub sync_ms: u64,
     /// How long events are kept.
     pub keep_events: Duration,
+    /// Those who pull, of each tenant; without any, nothing is pulled.
+    pub workers: u64,
+    /// Those who keep a list by a watch, or read a stream, of each tenant.
+    pub watchers: u64,
+    /// When the clock steps ahead, and by how much: to the machine it never goes back.
+    pub steps: Vec<(Duration, Duration)>,
 }
 
 impl Swarm {
@@ -120,6 +126,28 @@ impl Swarm {
             slots: usize::try_from(*chance.pick(&[2, 8, 64])).unwrap_or(8),
             sync_ms: *chance.pick(&[1, 5, 40]),
             keep_events: Duration::from_secs(*chance.pick(&[60, 240, 30 * 86_400, 30 * 86_400])),
+            workers: 0,
+            watchers: 0,
+            steps: Vec::new(),
         }
+    }
+
+    /// Adds what came later than the first seeds, from chance of its own: without it a seed is the world that it once was.
+    #[must_use]
+    pub fn widened(mut self, seed: u64) -> Self {
+        let chance = Chance::new(seed, "swarm, widened");
+        // Who pulls, who watches and whose clock steps lives in a world that keeps its events: what retention takes is another one's.
+        if chance.per_mille(400) {
+            return self;
+        }
+        self.keep_events = Duration::from_secs(30 * 86_400);
+        self.workers = if chance.per_mille(300) { 0 } else { chance.between(1, 3) };
+        self.watchers = chance.between(0, 3);
+        let within = u64::try_from(self.faulty.as_millis()).unwrap_or(0);
+        let steps = if chance.per_mille(600) { 0 } else { chance.between(1, 4) };
+        let by = [1, 31, 61, 600, 7_200];
+        self.steps = (0..steps).map(|_| (chance.duration(0, within), Duration::from_secs(*chance.pick(&by)))).collect();
+        self.steps.sort();
+        self
     }
 }

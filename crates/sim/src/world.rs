@@ -13,7 +13,7 @@ use crate::{
     judges::{self, Verdict},
     net::Net,
     plant::Plant,
-    players::{FeedReader, Life, Player, Publisher, Retrier, Shared, Subscriber, Waiter, Writer},
+    players::{FeedReader, Life, Player, Publisher, Retrier, Shared, Stage, Subscriber, Waiter, Watcher, Worker, Writer},
     swarm::{Strike, Swarm},
 };
 use core::{
@@ -29,7 +29,10 @@ use ringback_ports::{
 };
 use ringback_service::{Caller, CompiledType, Config, Ctx, Deps, IfMatch, Service, StartError, Write};
 use serde_json::json;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinHandle,
@@ -56,7 +59,17 @@ pub struct Report {
 /// Runs one seed.
 #[must_use]
 pub fn run(seed: u64, plant: Option<Plant>) -> Report {
-    let mut world = World::new(seed, plant);
+    play(seed, Swarm::draw(seed).widened(seed), plant)
+}
+
+/// Runs one seed as it was before there were workers, watchers and a clock that steps: what it once found stays found.
+#[must_use]
+pub fn run_as_before(seed: u64) -> Report {
+    play(seed, Swarm::draw(seed), None)
+}
+
+fn play(seed: u64, swarm: Swarm, plant: Option<Plant>) -> Report {
+    let mut world = World::new(seed, swarm, plant);
     world.play();
     let evidence = world.evidence();
     let verdicts = judges::all(&evidence);
@@ -91,6 +104,10 @@ struct World {
     seated: bool,
     begin: Timestamp,
     crashes: Vec<(Timestamp, Strike)>,
+    /// Steps of the clock that are to come.
+    steps: VecDeque<(Timestamp, Duration)>,
+    /// How far it stepped.
+    stepped: Duration,
     snapshots: Vec<Snapshot>,
     same_time: (Timestamp, u32),
     stuck: Option<String>,
@@ -119,8 +136,7 @@ impl Entropy for Stutter {
 }
 
 impl World {
-    fn new(seed: u64, plant: Option<Plant>) -> Self {
-        let swarm = Swarm::draw(seed);
+    fn new(seed: u64, swarm: Swarm, plant: Option<Plant>) -> Self {
         let clock = Arc::new(ManualClock::default());
         let journal = Arc::new(Journal::new(Arc::clone(&clock)));
         journal.say(format_args!("seed {seed}: {swarm:?}"));
@@ -140,10 +156,13 @@ impl World {
             seats.extend((0..swarm.retriers).map(|no| Box::new(Retrier::new(seed, tenant, no)) as Box<dyn Player>));
             let scope = Scope::Tenant(tenant.clone());
             readers.extend((0..swarm.readers).map(|no| Box::new(FeedReader::new(seed, scope.clone(), no)) as Box<dyn Player>));
+            readers.extend((0..swarm.workers).map(|no| Box::new(Worker::new(seed, tenant, no)) as Box<dyn Player>));
+            readers.extend((0..swarm.watchers).map(|no| Box::new(Watcher::new(seed, tenant, no)) as Box<dyn Player>));
         }
         seats.push(Box::new(Subscriber::new(seed, &TenantId::default_tenant(), true, 0)));
         readers.push(Box::new(FeedReader::new(seed, Scope::All, 0)));
         let sit = |all: Vec<Box<dyn Player>>| all.into_iter().map(|it| Arc::new(tokio::sync::Mutex::new(it))).collect();
+        let steps = swarm.steps.iter().map(|(at, by)| (begin + *at, *by)).collect();
         let shared = Shared { swarm, clock, journal, stage: Default::default(), marker: Default::default() };
         let mut world = Self {
             seed,
@@ -162,6 +181,8 @@ impl World {
             seated: false,
             begin,
             crashes,
+            steps,
+            stepped: Duration::ZERO,
             snapshots: Vec::new(),
             same_time: (begin, 0),
             stuck: None,
@@ -212,8 +233,21 @@ impl World {
         if next > now {
             self.shared.clock.set(next);
         }
+        let next = self.step_clock(next);
         self.disk.tick(next);
         self.quiet();
+    }
+
+    /// Has the clock step ahead if it is to; the time after that.
+    fn step_clock(&mut self, now: Timestamp) -> Timestamp {
+        let stepped = self.stepped;
+        let due = self.steps.pop_front_if(|it| it.0 + stepped <= now && self.shared.stage() == Stage::Faulty);
+        let Some((_, by)) = due else { return now };
+        self.shared.journal.say(format_args!("the clock steps {}s ahead", by.as_secs()));
+        self.shared.journal.with(|it| it.steps.push((now, by)));
+        self.stepped += by;
+        self.shared.clock.set(now + by);
+        now + by
     }
 
     /// Steps until `over`, or until the time comes; whether it was over.
@@ -396,10 +430,10 @@ impl World {
         self.reading.clear();
     }
 
-    /// Lives on until the time comes, through the crashes that the disk asks for.
+    /// Lives on until the time comes, by a clock that does not step, through the crashes that the disk asks for.
     fn live_until(&mut self, at: Timestamp) {
-        while !self.drive(at, |it| it.disk.stopped()) {
-            if self.now() >= at || self.stuck.is_some() {
+        while !self.drive(at + self.stepped, |it| it.disk.stopped()) {
+            if self.now() >= at + self.stepped || self.stuck.is_some() {
                 return;
             }
         }
@@ -426,13 +460,27 @@ impl World {
         let memory = self.disk.memory();
         let now = self.now();
         self.snapshots.push(evidence::snapshot(&self.disk, types(), now));
-        let history = self.shared.journal.with(std::mem::take);
+        let mut history = self.shared.journal.with(std::mem::take);
         let mut log = evidence::log(&self.disk);
         if self.plant == Some(Plant::SequenceGap) && log.len() > 10 {
             log.remove(log.len() / 2);
         }
+        if self.plant == Some(Plant::LeaseForgotten)
+            && let Some(handed) = history.handed.iter().find(|it| it.until.values().all(|until| *until > it.from)).cloned()
+        {
+            history.handed.push(handed);
+        }
         let rows = evidence::rows(&memory, &log);
-        let troubles = history.troubles.iter().filter(|it| !self.disk.was_broken(it.at - Duration::from_secs(5), it.at)).cloned().collect();
+        let broken = |at: Timestamp| {
+            let mut from = at - Duration::from_secs(5);
+            for (step, by) in history.steps.iter().rev() {
+                if *step <= at && *step + *by >= from {
+                    from = from - *by;
+                }
+            }
+            self.disk.was_broken(from, at)
+        };
+        let troubles = history.troubles.iter().filter(|it| !broken(it.at)).cloned().collect();
         let mut scopes = vec![Scope::All];
         scopes.extend(at_once(memory.tenants()).unwrap_or_default().into_iter().map(|it| Scope::Tenant(it.id)));
         let floors = scopes.into_iter().filter_map(|it| Some((it.clone(), at_once(memory.bounds(&it)).ok()?.floor))).collect();

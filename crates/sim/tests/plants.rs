@@ -55,6 +55,12 @@ plants! {
     verify_finds_a_cursor_that_passed_something: CursorPastInFlight => "verified",
     retention_takes_what_is_young: FloorPassesTooMuch => "retention",
     the_log_has_a_gap: SequenceGap => "sequence",
+    what_is_held_is_handed_out_again: LeaseForgotten => "pulled",
+    what_was_acked_is_handed_out_again: CursorMovedBack => "pulled",
+    what_nobody_acked_counts_as_delivered: CursorPastInFlight => "obligations",
+    two_of_a_subject_are_handed_out_together: OrderForgotten => "pulled",
+    a_list_forgets_what_changed: ListForgetsChanges => "watches",
+    a_watch_passes_what_it_never_saw: PlacesOutOfOrder => "watches",
 }
 
 #[test]

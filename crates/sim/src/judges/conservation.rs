@@ -1,5 +1,6 @@
 //! P11: at or below the cursor each matching event has exactly one of a success,
-//! an exception, a skipped range; above it at most one. After every crash, too.
+//! an exception, a skipped range; above it at most one. A seek keeps what an earlier
+//! life has dealt with at or below its target. After every crash, too.
 
 use crate::evidence::Evidence;
 use std::collections::BTreeSet;
@@ -21,7 +22,9 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                 let exception = usize::from(exceptions.contains(&place));
                 let skipped = reader.skipped(place);
                 let all = success + exception + skipped;
-                if all > 1 || (all == 0 && place <= cursor) {
+                let before =
+                    place <= it.sought_to(subscription) && (reader.delivered_before.contains(&place) || reader.skipped_before(place));
+                if all > 1 || (all == 0 && place <= cursor && !before) {
                     wrong.push(format!(
                         "at {}: {} has {success} successes, {exception} exceptions and {skipped} skipped ranges for {} at {place}, its cursor is at {cursor}",
                         snapshot.at, subscription.id, event.id

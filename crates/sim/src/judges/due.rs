@@ -1,10 +1,7 @@
 //! No try before it is due: not sooner than a second, than `Retry-After`, than what was stored; unless somebody
 //! asked, or it was a probe: one that was written down as such, with nothing else of its subscription in flight.
 
-use crate::{
-    evidence::{Evidence, record_of},
-    history::End,
-};
+use crate::{evidence::Evidence, history::End};
 use core::time::Duration;
 use ringback_model::{delivery::ExceptionState, limits};
 use std::collections::BTreeMap;
@@ -18,7 +15,8 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let tries = it.tries_of();
     let mut records = BTreeMap::new();
     for subscription in it.subscriptions.values() {
-        if let Some(record) = record_of(subscription.url().unwrap_or_default()) {
+        // Who pulls may have at once what an endpoint would wait for, and what came back so is due again.
+        if let Some(record) = it.record(subscription).filter(|_| !it.was_pulled(subscription)) {
             records.insert(record, subscription);
         }
     }
@@ -43,7 +41,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
     }
     for (at, settlement) in &it.settlements {
         let Some(subscription) = it.subscriptions.get(&settlement.subscription) else { continue };
-        let Some(record) = record_of(subscription.url().unwrap_or_default()) else { continue };
+        let Some(record) = it.record(subscription).filter(|_| !it.was_pulled(subscription)) else { continue };
         for exception in &settlement.exceptions {
             let ExceptionState::Retrying { due_at } = exception.state else { continue };
             let early = tries.get(&(record, exception.event)).into_iter().flatten();

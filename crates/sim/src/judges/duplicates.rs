@@ -1,9 +1,6 @@
 //! Duplicates are bounded: within one life nothing is sent again that was delivered, and in no life what was settled so.
 
-use crate::{
-    evidence::{Evidence, record_of},
-    history::End,
-};
+use crate::{evidence::Evidence, history::End};
 
 /// See the module.
 pub(super) fn judge(it: &Evidence) -> Vec<String> {
@@ -22,9 +19,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         }
     }
     for (at, settlement) in &it.settlements {
-        let Some(record) = it.subscriptions.get(&settlement.subscription).and_then(|it| record_of(it.url().unwrap_or_default())) else {
-            continue;
-        };
+        let Some(record) = it.subscriptions.get(&settlement.subscription).and_then(|one| it.record(one)) else { continue };
         for attempt in settlement.attempts.iter().filter(|it| it.succeeded()) {
             let later = tries.get(&(record, attempt.event)).into_iter().flatten().find(|it| it.started > *at);
             if let Some(later) = later {

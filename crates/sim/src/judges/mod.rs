@@ -10,12 +10,14 @@ mod durable;
 mod feeds;
 mod one_shots;
 mod order;
+mod pulled;
 mod receipts;
 mod replays;
 mod retention;
 mod tenants;
 mod verified;
 mod waits;
+mod watches;
 
 use crate::evidence::Evidence;
 
@@ -31,7 +33,7 @@ pub struct Verdict {
 type Judge = fn(&Evidence) -> Vec<String>;
 
 /// All judges, by name.
-const JUDGES: [(&str, Judge); 18] = [
+const JUDGES: [(&str, Judge); 20] = [
     ("durable", durable::judge),
     ("sequence", feeds::sequence),
     ("changes", changes::judge),
@@ -50,6 +52,8 @@ const JUDGES: [(&str, Judge); 18] = [
     ("one-shots", one_shots::judge),
     ("verified", verified::judge),
     ("waits", waits::judge),
+    ("pulled", pulled::judge),
+    ("watches", watches::judge),
 ];
 
 /// Things that one judge says at most.

@@ -19,7 +19,7 @@ fn reachable(from: &str, targets: &[StatusName]) -> bool {
 pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     for subscription in it.subscriptions.values() {
-        let (Some(until), Some(record)) = (&subscription.until, record_of(subscription.url().unwrap_or_default())) else { continue };
+        let (Some(until), Some(record)) = (&subscription.until, it.record(subscription)) else { continue };
         let Some(reader) = it.readers().iter().find(|it| it.subscription.no == subscription.no) else { continue };
         // One that was skipped after it had been tried is not called about any more: another may come.
         let skipped = |id| it.log.iter().any(|event| event.id == id && reader.skipped(event.place(&subscription.scope)) > 0);

@@ -1,7 +1,7 @@
 //! P5: where order is asked for, an event of a subject starts only when all earlier ones are over.
 
 use crate::{
-    evidence::{Evidence, record_of, wants},
+    evidence::{Evidence, wants},
     history::End,
 };
 use ringback_model::subscription::Order;
@@ -12,7 +12,9 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     let tries = it.tries_of();
     for subscription in it.subscriptions.values().filter(|it| it.revisions.iter().all(|it| it.order == Order::Subject)) {
-        let Some(record) = record_of(subscription.url().unwrap_or_default()) else { continue };
+        let Some(record) = it.record(subscription) else { continue };
+        // What was handed out meanwhile is judged by `pulled`.
+        let pulled = it.was_pulled(subscription);
         // What was tried before may not have been what is wanted now: an earlier event that came to be owed
         // by an edit is tried after it.
         let since = it.subscribed.get(record).and_then(|it| it.edited_at);
@@ -37,7 +39,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                         let spent = before.iter().filter(over).filter(|it| !matches!(it.end, End::Unroutable | End::Cut)).count();
                         let parked = spent >= subscription.tries_max() as usize;
                         let gone = || it.truncated(subscription, place, start.started);
-                        if !delivered && !parked && !skipped && !gone() {
+                        if !delivered && !parked && !skipped && !pulled && !gone() {
                             wrong.push(format!(
                                 "{}: {} started at {} before {} was over",
                                 subscription.id, later.id, start.started, earlier.id

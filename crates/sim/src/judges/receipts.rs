@@ -68,14 +68,18 @@ pub(super) fn obligations(it: &Evidence) -> Vec<String> {
         .collect();
     let mut wrong = Vec::new();
     for reader in it.readers() {
-        let Some(record) = record_of(reader.subscription.url().unwrap_or_default()) else { continue };
+        let record = it.record(&reader.subscription);
+        let acked: BTreeSet<_> =
+            it.acks.iter().filter(|it| it.subscription == reader.subscription.id).flat_map(|it| &it.events).copied().collect();
         let exceptions: BTreeSet<_> = reader.state.exceptions.iter().map(|it| it.place).collect();
         for event in reader.owed(&it.log) {
             let place = event.place(&reader.subscription.scope);
             let gone = || place <= reader.floor && it.truncated(&reader.subscription, place, Timestamp::from_micros(i64::MAX));
-            let excused = reader.skipped(place) > 0 || exceptions.contains(&place) || gone();
+            let before = place <= it.sought_to(&reader.subscription) && reader.skipped_before(place);
+            let excused = reader.skipped(place) > 0 || exceptions.contains(&place) || before || gone();
             let over = place <= reader.state.cursor.max(reader.floor) || reader.delivered.contains(&place);
-            if over && !excused && !taken.contains(&(record, event.id)) {
+            let done = record.is_some_and(|it| taken.contains(&(it, event.id))) || acked.contains(&event.id);
+            if over && !excused && !done {
                 wrong.push(format!("{} counts as delivered to {} and never was", event.id, reader.subscription.id));
             }
         }

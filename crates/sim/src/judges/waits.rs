@@ -11,6 +11,10 @@ const LATE: Duration = Duration::from_secs(3);
 pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     for wait in &it.waits {
+        if it.steps.iter().any(|(at, _)| wait.began <= *at && *at <= wait.ended) {
+            // What took no time took an hour by a clock that stepped.
+            continue;
+        }
         let changes: Vec<_> = it
             .log
             .iter()

@@ -7,6 +7,8 @@ mod reader;
 mod retrier;
 mod subscriber;
 mod waiter;
+mod watcher;
+mod worker;
 mod writer;
 
 pub use publisher::Publisher;
@@ -14,6 +16,8 @@ pub use reader::FeedReader;
 pub use retrier::Retrier;
 pub use subscriber::Subscriber;
 pub use waiter::Waiter;
+pub use watcher::Watcher;
+pub use worker::Worker;
 pub use writer::Writer;
 
 use crate::{

@@ -17,6 +17,10 @@ struct Own {
     record: usize,
     id: SubscriptionId,
     urls: u64,
+    /// It was made to be pulled, and never is pushed.
+    pull_only: bool,
+    /// It is pulled, or may be.
+    pulled: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +89,7 @@ impl Subscriber {
             chance.per_mille(100).then(|| "/thing/1".to_owned())
         };
         let concurrency_max = u32::try_from(chance.between(1, 4)).unwrap_or(1);
+        let pull_only = !self.all && !one_shot && life.shared.swarm.workers > 0 && chance.per_mille(300);
         let record = life.shared.journal.with(|it| {
             it.subscribed.push(Subscribed {
                 tenant: self.tenant.clone(),
@@ -94,6 +99,7 @@ impl Subscriber {
                 concurrency_max: concurrency_max as usize,
                 edited_at: None,
                 deleted: false,
+                pulled: pull_only,
             });
             it.subscribed.len() - 1
         });
@@ -109,7 +115,7 @@ impl Subscriber {
             from: chance.pick(&["now", "now", "start"]).to_string(),
             payload: *chance.pick(PayloadForm::ALL),
             order: *chance.pick(&[Order::None, Order::Subject]),
-            push: Some(NewPush {
+            push: (!pull_only).then(|| NewPush {
                 url: self.url(record, 0),
                 secret,
                 signing: Default::default(),
@@ -133,6 +139,7 @@ impl Subscriber {
         }
         it.tries += 1;
         let (record, new, keyed) = (it.record, it.new.clone(), it.keyed);
+        let pull_only = new.push.is_none();
         let told = life.write(&self.chance, &ctx, keyed, render, |write| life.service.create_subscription(&ctx, new, write)).await;
         let (id, secret) = match told {
             Told::First(it) => (it.view.subscription.id.to_string(), it.secret),
@@ -157,7 +164,7 @@ impl Subscriber {
             it.id = Some(id.clone());
             it.secret = secret.or_else(|| it.secret.take());
         });
-        self.own.push(Own { record, id, urls: 0 });
+        self.own.push(Own { record, id, urls: 0, pull_only, pulled: pull_only });
         self.outstanding = None;
     }
 
@@ -168,6 +175,9 @@ impl Subscriber {
         let (id, record) = (self.own[at].id.clone(), self.own[at].record);
         let service = &life.service;
         let render = |_: &SubscriptionWritten| Vec::new();
+        if life.shared.swarm.workers > 0 && !self.all && chance.per_mille(250) {
+            return self.switch(life, at).await;
+        }
         let (what, told) = match chance.below(100) {
             0..=34 => {
                 let mut patch = SubscriptionPatch::default();
@@ -175,11 +185,11 @@ impl Subscriber {
                     0 => patch.types = Some(self.types()),
                     1 => patch.payload = Some(*chance.pick(PayloadForm::ALL)),
                     2 => patch.order = Some(*chance.pick(&[Order::None, Order::Subject])),
-                    3 => {
+                    3 if !self.own[at].pulled => {
                         self.own[at].urls += 1;
                         patch.url = Some(self.url(record, self.own[at].urls));
                     }
-                    4 => {
+                    4 if !self.own[at].pulled => {
                         let most = u32::try_from(chance.between(1, 6)).unwrap_or(1);
                         life.shared.journal.with(|it| {
                             let it = &mut it.subscribed[record];
@@ -219,6 +229,54 @@ impl Subscriber {
         if matches!(told, Told::First(_)) {
             life.say(format_args!("{}: {id} {what}", self.name));
         }
+    }
+
+    /// Has the subscription number `at` pulled, or pushed again; one that is only pulled goes on elsewhere.
+    async fn switch(&mut self, life: &Life, at: usize) {
+        let ctx = self.ctx(life);
+        let (chance, service) = (&self.chance, &life.service);
+        let Own { record, id, pull_only, pulled, .. } = &self.own[at];
+        let (record, id, pulled) = (*record, id.clone(), *pulled);
+        let render = |_: &SubscriptionWritten| Vec::new();
+        if *pull_only {
+            let to = chance.pick(&["start", "now"]).to_string();
+            let told = life.write(chance, &ctx, None, render, |write| service.seek(&ctx, &id, to.clone(), IfMatch::None, write)).await;
+            if matches!(told, Told::First(_)) {
+                life.say(format_args!("{}: {id} sought to {to}", self.name));
+            }
+            return;
+        }
+        let secret = life.shared.journal.with(|it| it.subscribed[record].secret.clone());
+        let (Some(secret), false) = (secret, self.one_shot(life, &id)) else { return };
+        let mut patch = SubscriptionPatch::default();
+        if pulled && chance.per_mille(600) {
+            let most = u32::try_from(chance.between(1, 4)).unwrap_or(1);
+            self.own[at].urls += 1;
+            patch.url = Some(self.url(record, self.own[at].urls));
+            patch.secret = Some(secret);
+            patch.concurrency_max = Some(most);
+            patch.delays = Some(vec![1, 5]);
+            life.shared.journal.with(|it| {
+                let it = &mut it.subscribed[record];
+                it.concurrency_max = it.concurrency_max.max(most as usize);
+            });
+        } else {
+            patch.pulled = true;
+            self.own[at].pulled = true;
+            life.shared.journal.with(|it| it.subscribed[record].pulled = true);
+        }
+        let to_pull = patch.pulled;
+        let write = |write| service.patch_subscription(&ctx, &id, patch, IfMatch::None, write);
+        let told = life.write(chance, &ctx, None, render, write).await;
+        if matches!(told, Told::First(_)) {
+            self.own[at].pulled = to_pull;
+            life.say(format_args!("{}: {id} is {} from now on", self.name, if to_pull { "pulled" } else { "pushed" }));
+        }
+    }
+
+    /// Whether it waits for one status.
+    fn one_shot(&self, life: &Life, id: &SubscriptionId) -> bool {
+        life.shared.journal.with(|it| it.subscriptions.values().any(|it| it.id == *id && it.until.is_some()))
     }
 
     /// Lets everything go on that waits for somebody; whether all does.
