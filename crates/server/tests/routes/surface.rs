@@ -273,6 +273,7 @@ fn canonical(value: &Value, name: &str) -> Value {
                 "url" if text.contains("ticket=") => format!("{}ticket={CURSOR}", text.split("ticket=").next().unwrap_or_default()).into(),
                 "key" if text.starts_with("rbk_") => KEY.into(),
                 "secret" => SECRET.into(),
+                "why" if text.contains(" due at ") => format!("{} due at {TIME}", text.split(" due at ").next().unwrap_or_default()).into(),
                 _ if is_time => TIME.into(),
                 _ => made.map_or_else(|| text.as_str().into(), Value::from),
             }
