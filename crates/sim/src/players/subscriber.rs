@@ -47,6 +47,12 @@ fn render(it: &SubscriptionWritten) -> Vec<u8> {
     format!("{} {}", it.view.subscription.id, it.secret.as_deref().unwrap_or_default()).into_bytes()
 }
 
+/// The forms that are asked for. A worker knows what it was handed by the id in the body, so where there are
+/// any, each form says it.
+fn forms(life: &Life) -> &'static [PayloadForm] {
+    if life.shared.swarm.workers > 0 { &[PayloadForm::Full, PayloadForm::Thin] } else { PayloadForm::ALL }
+}
+
 impl Subscriber {
     /// Number `no` of `tenant`; with `all`, an operator who reads everybody's events.
     #[must_use]
@@ -113,7 +119,7 @@ impl Subscriber {
             until,
             filter: None,
             from: chance.pick(&["now", "now", "start"]).to_string(),
-            payload: *chance.pick(PayloadForm::ALL),
+            payload: *chance.pick(forms(life)),
             order: *chance.pick(&[Order::None, Order::Subject]),
             push: (!pull_only).then(|| NewPush {
                 url: self.url(record, 0),
@@ -183,7 +189,7 @@ impl Subscriber {
                 let mut patch = SubscriptionPatch::default();
                 match chance.below(6) {
                     0 => patch.types = Some(self.types()),
-                    1 => patch.payload = Some(*chance.pick(PayloadForm::ALL)),
+                    1 => patch.payload = Some(*chance.pick(forms(life))),
                     2 => patch.order = Some(*chance.pick(&[Order::None, Order::Subject])),
                     3 if !self.own[at].pulled => {
                         self.own[at].urls += 1;
