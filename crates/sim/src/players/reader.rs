@@ -87,6 +87,8 @@ impl FeedReader {
             let events = page.events.iter().map(|it| (it.id, it.bytes.clone())).collect();
             life.shared.journal.with(|it| it.feeds[record].pages.push(events));
         }
+        // Of a server that says that there is more and shows nothing of it, one does not ask without a pause.
+        let stuck = page.has_more && page.events.is_empty() && self.cursor.as_ref() == Some(&page.cursor);
         self.cursor = Some(page.cursor);
         if closing && !page.has_more {
             life.shared.journal.with(|it| {
@@ -94,7 +96,7 @@ impl FeedReader {
                 it.feeds[record].asked_last = asked;
             });
         }
-        Some(page.has_more)
+        (!stuck).then_some(page.has_more)
     }
 }
 
