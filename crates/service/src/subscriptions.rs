@@ -369,8 +369,11 @@ impl Service {
                 Ok(Decision::new(set, move |_| written.clone()))
             })
             .await?;
-        self.registry_mut().put_subscription(subscription);
-        self.inner.dispatcher.refresh(no).await;
+        // What was answered from an earlier request was stored by that one, and not as this one.
+        if matches!(outcome, Outcome::Fresh(_)) {
+            self.registry_mut().put_subscription(subscription);
+            self.inner.dispatcher.refresh(no).await;
+        }
         Ok(outcome)
     }
 
@@ -767,7 +770,9 @@ impl Service {
                 Ok(Decision::new(set, move |_| written.clone()))
             })
             .await?;
-        self.registry_mut().put_subscription(after);
+        if matches!(outcome, Outcome::Fresh(_)) {
+            self.registry_mut().put_subscription(after);
+        }
         Ok(outcome)
     }
 
