@@ -92,6 +92,37 @@ fn what_is_acked_is_settled_and_survives_a_crash() {
     assert_eq!(world.states(&id), ["delivered", "delivered", "delivered", "delivering", "delivering"]);
 }
 
+/// What is being written counts as pending: who comes meanwhile must not wait for a settlement after it.
+#[test]
+fn who_comes_while_a_settlement_is_written_is_answered_with_it() {
+    let world = World::new();
+    let id = world.pull_subscription();
+    world.publish_n(2);
+    let pulled = world.pull(&id, 1);
+    world.faulty.hold_settled(true);
+    let ack = || {
+        let (service, ctx, id, ack) = (world.service.clone(), world.ctx(), id.clone(), pulled.ack.clone());
+        world.spawn(async move { service.settle_pulled(&ctx, &id, &ack, None, Word::Ack).await })
+    };
+    let first = ack();
+    world.pass(Duration::from_secs(1));
+    let second = ack();
+    let seek = {
+        let (service, ctx, id) = (world.service.clone(), world.ctx(), id.clone());
+        world.spawn(async move { service.seek(&ctx, &id, "now".into(), IfMatch::None, Write::plain()).await })
+    };
+    world.pass(Duration::from_secs(1));
+    assert!(!first.is_finished() && !second.is_finished() && !seek.is_finished(), "nothing is known to be stored");
+    world.faulty.hold_settled(false);
+    world.pass(Duration::from_secs(1));
+    assert!(first.is_finished() && second.is_finished() && seek.is_finished(), "all of it is stored");
+    assert_eq!(world.run(first).unwrap().unwrap().settled, 1);
+    assert_eq!(world.run(second).unwrap().unwrap().late.len(), 1);
+    fresh(world.run(seek).unwrap().unwrap());
+    world.publish_n(1);
+    assert_eq!(world.pull(&id, 10).events.len(), 1, "and it goes on");
+}
+
 #[test]
 fn a_token_holds_over_a_restart_and_a_lease_does_not() {
     let mut world = World::new();

@@ -450,6 +450,10 @@ impl Dispatcher {
                 reader.settle_after = None;
                 reader.window.handle_settled(settling.cursor);
                 reader.waiting.writing.drain(..).for_each(|it| it.tell(Ok(())));
+                if !reader.window.pending_settlement() {
+                    // What they took for pending was being written: no settlement comes after it.
+                    reader.waiting.next.drain(..).for_each(|it| it.tell(Ok(())));
+                }
             }
             Err(SettleError::Fenced) => {
                 // It was deleted or sought elsewhere; a refresh is on its way.

@@ -51,6 +51,8 @@ pub struct FaultyStore {
     pub reads: AtomicUsize,
     /// Rows were read, and their answer waits for `hold_rows(false)`.
     rows_held: watch::Sender<bool>,
+    /// Settlements are stored, and their answer waits for `hold_settled(false)`.
+    settled_held: watch::Sender<bool>,
     /// Commits go on by themselves, as a writer's queue does, and wait for `release`.
     held: watch::Sender<bool>,
     /// Pages of the log were read, and their answer waits for `release_pages`.
@@ -73,6 +75,7 @@ impl FaultyStore {
             due_timers: AtomicUsize::default(),
             reads: AtomicUsize::default(),
             rows_held: watch::Sender::new(false),
+            settled_held: watch::Sender::new(false),
             held: watch::Sender::new(false),
             pages_held: watch::Sender::new(false),
             pages: AtomicUsize::default(),
@@ -81,6 +84,10 @@ impl FaultyStore {
 
     pub fn hold_commits(&self, held: bool) {
         self.held.send_replace(held);
+    }
+
+    pub fn hold_settled(&self, held: bool) {
+        self.settled_held.send_replace(held);
     }
 
     pub fn hold_rows(&self, held: bool) {
@@ -276,7 +283,9 @@ impl Deliveries for FaultyStore {
         if self.settle_fails.load(SeqCst) {
             return Err(StoreError::Full.into());
         }
-        self.inner.settle(settlement).await
+        let stored = self.inner.settle(settlement).await;
+        free(&self.settled_held).await;
+        stored
     }
 
     async fn reader(&self, subscription: u32) -> Result<Option<ReaderState>, StoreError> {
