@@ -28,7 +28,7 @@ use support::{Server, without_our_variables};
 const CASES_MIN: u64 = 1_000;
 
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
-                      response_schema_conformance,allow_header_conformance,unsupported_method,ignored_auth";
+                      response_schema_conformance,allow_header_conformance,ignored_auth";
 
 /// No name resolves: what is registered here is made up, and must not be called.
 const CONFIG: &str = "[egress]\nnameservers = [\"127.0.0.1:9\"]\n";
