@@ -18,8 +18,10 @@
 //! Not here: reading the log and sending (`service::dispatcher`), whether an event
 //! matches (`matching`), how long to wait (`retry`), fairness between subscriptions.
 
+mod cancelling;
 mod leasing;
 mod lines;
+mod replaying;
 mod settling;
 mod trying;
 
@@ -28,7 +30,9 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use cancelling::CancelRefused;
 pub use leasing::{Acked, LeaseId, Leased, Nacked};
+pub use replaying::{REPLAY_DELAYS, Replayed};
 pub use settling::Settling;
 pub use trying::{Effect, GONE_APART, RETRY_SHARE_PERCENT, RetryRefused, Start, UNROUTABLE_RECHECK};
 
@@ -261,7 +265,13 @@ pub struct Window {
     gone_at: Option<Timestamp>,
     full_since: Option<Timestamp>,
 
+    /// Tries of replays that are in flight.
+    replaying: BTreeMap<Place, Option<Arc<Subject>>>,
+    replay_was_last: bool,
+
     attempts: Vec<Attempt>,
+    /// Deliveries that were cancelled, not stored yet.
+    cancelled: Vec<SkippedRange>,
     /// Places whose exception is new, changed or over.
     dirty: BTreeSet<Place>,
     unsettled_since: Option<Timestamp>,
@@ -309,7 +319,10 @@ impl Window {
             ok_since: None,
             gone_at: None,
             full_since: None,
+            replaying: BTreeMap::new(),
+            replay_was_last: false,
             attempts: Vec::new(),
+            cancelled: Vec::new(),
             dirty: BTreeSet::new(),
             unsettled_since: None,
             urgent: false,
@@ -594,7 +607,7 @@ impl Window {
     /// Tries in flight.
     #[must_use]
     pub const fn in_flight(&self) -> usize {
-        self.fresh_in_flight + self.retries_in_flight
+        self.fresh_in_flight + self.retries_in_flight + self.replaying.len()
     }
 
     /// Events that were read and wait for their first try.

@@ -18,12 +18,13 @@ pub mod key;
 pub mod limits;
 pub mod names;
 pub mod position;
+pub mod replay;
 pub mod resource;
 pub mod subscription;
 pub mod tenant;
 pub mod time;
 pub mod type_decl;
 
-pub use ids::{AttemptId, DeliveryId, EventId, KeyId, RequestId};
+pub use ids::{AttemptId, DeliveryId, EventId, KeyId, ReplayId, RequestId};
 pub use names::{EventType, ResourceId, StatusName, Subject, SubscriptionId, TenantId, TransitionName, TypeName};
 pub use time::Timestamp;

@@ -19,10 +19,11 @@ use async_trait::async_trait;
 use core::{fmt, future::Future, time::Duration};
 use futures_util::FutureExt;
 use ringback_model::{
-    EventId, EventType, ResourceId, Subject, TenantId, Timestamp, TypeName,
+    EventId, EventType, ReplayId, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, ExceptionState},
     event::{Event, Place, Scope},
     key::{Authority, Key},
+    replay::Replay,
     resource::Version,
     subscription::{Order, State, Subscription},
     tenant::Tenant,
@@ -32,7 +33,7 @@ use ringback_ports::{
     fake::{ManualClock, MemoryStore},
     store::{
         Answers, AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log,
-        NewAnswer, ReaderAccount, ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement,
+        NewAnswer, ReaderAccount, ReaderState, Replays, ResourceKey, ResourceQuery, ResourceRow, Resources, SeenType, SettleError, Settlement,
         Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
@@ -695,6 +696,23 @@ impl Deliveries for Disk {
 
     async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
         self.reading().await?.accounted().await
+    }
+}
+
+#[async_trait]
+impl Replays for Disk {
+    async fn replay(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        self.reading().await?.replay(id).await
+    }
+
+    async fn replays(
+        &self,
+        tenant: Option<&TenantId>,
+        subscription: Option<u32>,
+        before: Option<ReplayId>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError> {
+        self.reading().await?.replays(tenant, subscription, before, limit).await
     }
 }
 

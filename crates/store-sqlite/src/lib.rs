@@ -20,6 +20,7 @@ mod log;
 mod migrate;
 mod readers;
 mod reading;
+mod replays;
 mod resources;
 mod sql;
 mod subscriptions;

@@ -18,6 +18,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_key_rates.sql"),
     include_str!("../migrations/0003_catalogue.sql"),
+    include_str!("../migrations/0004_replays.sql"),
 ];
 
 /// `RBCK`: says that the file is one of ours.

@@ -53,13 +53,18 @@ pub(crate) fn write(tx: &Tx<'_>, it: &Subscription, cursor: Option<Place>, skipp
             .prepare_cached("DELETE FROM exceptions WHERE subscription = ?1 AND place > ?2")?
             .execute(params![it.no, sql::place(cursor)])?;
     }
+    skip(tx, it.no, skipped)
+}
+
+/// Adds stretches that a subscription skips.
+pub(crate) fn skip(tx: &Tx<'_>, no: u32, skipped: &[SkippedRange]) -> Result<(), Fault> {
     for range in skipped {
         tx.conn
             .prepare_cached(
                 "INSERT INTO skipped (subscription, from_place, generation, to_place, why) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (subscription, from_place, generation, to_place) DO UPDATE SET why = excluded.why",
             )?
-            .execute(params![it.no, sql::place(range.from), range.generation, sql::place(range.to), range.why])?;
+            .execute(params![no, sql::place(range.from), range.generation, sql::place(range.to), range.why])?;
     }
     Ok(())
 }
@@ -79,6 +84,7 @@ pub(crate) fn delete(tx: &Tx<'_>, no: u32) -> Result<(), Fault> {
         "DELETE FROM skipped WHERE subscription = ?1",
         "DELETE FROM exceptions WHERE subscription = ?1",
         "DELETE FROM attempts WHERE subscription = ?1",
+        "DELETE FROM replays WHERE subscription = ?1",
     ] {
         tx.conn.prepare_cached(sql)?.execute([no])?;
     }

@@ -194,6 +194,7 @@ fn settlements() -> impl Strategy<Value = Settlement> {
             attempts,
             exceptions,
             removed,
+            ..Settlement::default()
         },
     )
 }

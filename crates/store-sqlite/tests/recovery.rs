@@ -30,8 +30,7 @@ async fn work(store: &Arc<SqliteStore>) {
         generation: 1,
         cursor: 1,
         attempts: vec![attempt(2, 2, 1)],
-        exceptions: Vec::new(),
-        removed: Vec::new(),
+        ..Settlement::default()
     };
     store.settle(settlement).await.unwrap();
     store.meta_once("pepper", vec![1, 2, 3]).await.unwrap();

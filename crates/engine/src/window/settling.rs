@@ -9,7 +9,7 @@
 use super::Window;
 use ringback_model::{
     Timestamp,
-    delivery::{Attempt, Exception},
+    delivery::{Attempt, Exception, SkippedRange},
     event::Place,
     limits,
 };
@@ -25,6 +25,8 @@ pub struct Settling {
     pub exceptions: Vec<Exception>,
     /// Places whose exception is over, in order.
     pub removed: Vec<Place>,
+    /// Deliveries that were cancelled, each a range of one place.
+    pub skipped: Vec<SkippedRange>,
 }
 
 impl Window {
@@ -32,7 +34,7 @@ impl Window {
     #[must_use]
     pub fn pending_settlement(&self) -> bool {
         // What was done out of order takes room until the stored cursor has passed it.
-        !self.attempts.is_empty() || !self.dirty.is_empty() || self.done.first().is_some_and(|it| *it <= self.cursor())
+        !self.attempts.is_empty() || !self.dirty.is_empty() || !self.cancelled.is_empty() || self.done.first().is_some_and(|it| *it <= self.cursor())
     }
 
     /// When to take a settlement: at once after 256 completions, else 100 ms
@@ -65,7 +67,15 @@ impl Window {
     ///
     /// Call `handle_settled` or `put_back` afterwards.
     pub fn take_settlement(&mut self) -> Option<Settling> {
-        if self.settling.is_some() || !self.pending_settlement() && self.cursor_lag() == 0 {
+        if !self.pending_settlement() && self.cursor_lag() == 0 {
+            return None;
+        }
+        self.take_any_settlement()
+    }
+
+    /// As `take_settlement`, also if there is nothing: for what others have to write together with it.
+    pub fn take_any_settlement(&mut self) -> Option<Settling> {
+        if self.settling.is_some() {
             return None;
         }
         let attempts = core::mem::take(&mut self.attempts);
@@ -81,7 +91,8 @@ impl Window {
         self.urgent = false;
         self.settle_after = None;
         self.settling = Some(attempts.len());
-        Some(Settling { cursor: self.cursor(), attempts, exceptions, removed })
+        let skipped = core::mem::take(&mut self.cancelled);
+        Some(Settling { cursor: self.cursor(), attempts, exceptions, removed, skipped })
     }
 
     /// The settlement with this cursor is durable.
@@ -95,14 +106,16 @@ impl Window {
 
     /// The settlement was not stored, or may not have been: it is part of the next one, not before `retry_at`.
     pub fn put_back(&mut self, settling: Settling, retry_at: Timestamp) {
-        let Settling { mut attempts, exceptions, removed, .. } = settling;
+        let Settling { mut attempts, exceptions, removed, mut skipped, .. } = settling;
         self.settling = None;
-        if !attempts.is_empty() || !exceptions.is_empty() || !removed.is_empty() {
+        if !attempts.is_empty() || !exceptions.is_empty() || !removed.is_empty() || !skipped.is_empty() {
             self.unsettled_since.get_or_insert(retry_at);
         }
         self.settle_after = Some(retry_at);
         attempts.append(&mut self.attempts);
         self.attempts = attempts;
+        skipped.append(&mut self.cancelled);
+        self.cancelled = skipped;
         self.dirty.extend(exceptions.iter().map(|it| it.place));
         self.dirty.extend(removed);
     }

@@ -141,7 +141,7 @@ pub async fn a_deletion_takes_everything_along<S: Store>(store: &Arc<S>) {
             cursor: 3,
             attempts: vec![attempt(4, 4, 1), success(5, 5, 1)],
             exceptions: vec![exception(4)],
-            removed: Vec::new(),
+            ..Settlement::default()
         };
         store.settle(settlement).await.unwrap();
     }

@@ -6,6 +6,7 @@
 pub mod deliveries;
 pub mod idempotency;
 pub mod log;
+pub mod replays;
 pub mod resources;
 pub mod subscriptions;
 pub mod tenants;
@@ -15,14 +16,15 @@ pub use idempotency::{Answers, StoredAnswer};
 pub use log::{
     AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, SeenType, Slice,
 };
+pub use replays::Replays;
 pub use resources::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, Timer};
 pub use subscriptions::Subscriptions;
 pub use tenants::{Control, StoredType};
 
 /// Everything that the service asks of one store.
-pub trait Store: Log + Resources + Deliveries + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static {}
+pub trait Store: Log + Resources + Deliveries + Replays + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static {}
 
-impl<T: Log + Resources + Deliveries + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static> Store for T {}
+impl<T: Log + Resources + Deliveries + Replays + Subscriptions + Control + Answers + Send + Sync + core::fmt::Debug + 'static> Store for T {}
 
 /// A store that cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
