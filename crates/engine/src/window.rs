@@ -410,26 +410,29 @@ impl Window {
     /// but for what is in flight and what is an exception.
     ///
     /// Store the ranges, then call `skip`; or `set_active`, if they were not stored. In
-    /// between the window must not start or be offered anything (it is paused), and what is
-    /// in the ranges stays what it is: it is not held behind a try that fails meanwhile.
+    /// between the window must not be offered anything, and what is in the ranges stays what
+    /// it is: it does not start, is not acknowledged, and is not held behind a try that fails.
     #[must_use]
     pub fn plan_skip(&mut self, end: Place, why: &str) -> Vec<SkippedRange> {
         let ranges = self.gaps(end, why, true);
         self.planned = ranges.iter().map(|it| (it.from, it.to)).collect();
+        let planned = &self.planned;
+        self.ready.retain(|place| !in_one_of(planned, *place));
         ranges
     }
 
     /// Whether it is about to be skipped.
     fn is_planned(&self, place: Place) -> bool {
-        self.planned.range(..place).next_back().is_some_and(|(_, to)| place <= *to)
+        in_one_of(&self.planned, place)
     }
 
     /// What was planned to be skipped is not.
     fn forget_plan(&mut self, now: Timestamp) {
         for (from, to) in core::mem::take(&mut self.planned) {
-            let subjects: Vec<_> = self.fresh.range(from + 1..=to).filter_map(|(_, it)| it.subject.clone()).collect();
-            for subject in &subjects {
-                self.refresh_line(Some(subject), now);
+            let again: Vec<_> = self.fresh.range(from + 1..=to).map(|(place, it)| (*place, it.subject.clone())).collect();
+            for (place, subject) in again {
+                self.refresh(place, now);
+                self.refresh_line(subject.as_ref(), now);
             }
         }
     }
@@ -507,7 +510,7 @@ impl Window {
     /// Whether it lies in a skipped range of this generation.
     #[must_use]
     pub fn is_skipped(&self, place: Place) -> bool {
-        self.skipped.range(..place).next_back().is_some_and(|(_, to)| place <= *to)
+        in_one_of(&self.skipped, place)
     }
 
     // ---- Changing ----
@@ -664,4 +667,9 @@ impl Window {
     pub fn next_timeout(&self) -> Option<Timestamp> {
         [self.next_start(), self.next_lease_end(), self.settle_due()].into_iter().flatten().min()
     }
+}
+
+/// Whether one of these ranges (from, exclusive → to, inclusive), which don't overlap, holds this place.
+fn in_one_of(ranges: &BTreeMap<Place, Place>, place: Place) -> bool {
+    ranges.range(..place).next_back().is_some_and(|(_, to)| place <= *to)
 }

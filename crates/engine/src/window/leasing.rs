@@ -269,6 +269,10 @@ impl Window {
 
     /// The event at `place` was acknowledged. Whether a lease holds does not matter.
     pub fn handle_ack(&mut self, place: Place, event: EventId, id: AttemptId, now: Timestamp) -> Acked {
+        if self.is_planned(place) {
+            // It is about to be skipped, which is an end as well.
+            return Acked::Late;
+        }
         let tries = match (self.exceptions.get(&place), self.fresh.get(&place)) {
             (Some(it), _) if matches!(it.row.state, ExceptionState::Parked { .. }) => return Acked::Late,
             (Some(it), _) => it.row.tries,

@@ -67,7 +67,7 @@ impl Window {
     /// Makes `ready` or `due` say whether the delivery at `place` may start; releases it if it was held.
     pub(super) fn refresh(&mut self, place: Place, now: Timestamp) {
         if let Some(it) = self.fresh.get(&place) {
-            if !it.in_flight && !self.is_blocked(place, it.revision, it.subject.as_ref()) {
+            if !it.in_flight && !self.is_planned(place) && !self.is_blocked(place, it.revision, it.subject.as_ref()) {
                 self.ready.insert(place);
             } else {
                 self.ready.remove(&place);

@@ -58,8 +58,8 @@ impl Window {
                     .and_then(|it| lines.get(it))
                     .is_some_and(|(waiting, failed, in_flight)| *in_flight > 0 || waiting.iter().chain(failed).any(|other| *other < place))
         };
-        let ready: BTreeSet<_> =
-            self.fresh.iter().filter(|(place, it)| !it.in_flight && !blocked(**place, it.revision, &it.subject)).map(|it| *it.0).collect();
+        let ready = self.fresh.iter().filter(|(place, it)| !it.in_flight && !blocked(**place, it.revision, &it.subject)).map(|it| *it.0);
+        let ready: BTreeSet<_> = ready.filter(|place| !self.is_planned(*place)).collect();
         assert_eq!(self.ready, ready, "ready");
         let mut due = BTreeSet::new();
         for (place, it) in self.exceptions.iter().filter(|(_, it)| !it.in_flight) {
@@ -472,7 +472,8 @@ impl World {
                 let place = self.window.exceptions().nth(which.index(self.window.counts().all())).unwrap().place;
                 self.retry_now(place);
             }
-            Op::FromNow if !self.window.is_active() && self.planned.is_none() => {
+            // Paused for a resume from now; reading on when retention takes what it has not come to.
+            Op::FromNow if self.planned.is_none() => {
                 let ranges = self.window.plan_skip(self.last(), "resumed-from-now");
                 for place in ranges.iter().flat_map(|it| it.from + 1..=it.to) {
                     assert!(!self.store.is_skipped(place), "{place} is skipped twice");
@@ -480,7 +481,7 @@ impl World {
                 }
                 self.planned = Some((ranges, self.last(), self.in_flight.keys().copied().collect()));
             }
-            Op::FromNow if !self.window.is_active() => {
+            Op::FromNow => {
                 let Some((ranges, end, were_in_flight)) = self.planned.take() else { return };
                 self.store.ranges.extend(ranges.iter().cloned());
                 self.window.skip(&ranges, end, self.now);
@@ -491,7 +492,7 @@ impl World {
                     assert!(!open || kept, "{place} is still owed after a resume from now");
                 }
             }
-            Op::Answer(..) | Op::Abort(_) | Op::RetryNow(_) | Op::FromNow => {}
+            Op::Answer(..) | Op::Abort(_) | Op::RetryNow(_) => {}
         }
         self.judge();
     }
