@@ -11,6 +11,7 @@ pub mod clock;
 pub mod conformance;
 pub mod entropy;
 pub mod fake;
+pub mod meters;
 pub mod resolve;
 pub mod seal;
 pub mod sender;

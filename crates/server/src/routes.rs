@@ -129,6 +129,7 @@ pub enum Op {
     KeyGet,
     KeyDelete,
     LogGet,
+    Metrics,
     AdviceGet,
     LogRelease,
     Batch,
@@ -177,8 +178,8 @@ const fn probe(path: &'static str, op: Op) -> Route {
 use About::{Server, Tenant, TenantOrAll};
 use Method::{Delete, Get, Patch, Post, Put};
 use Scope::{
-    DeliveriesRead, DeliveriesRetry, EventsPublish, EventsRead, KeysWrite, ResourcesAct, ResourcesRead, ResourcesWrite, SubscriptionsRead,
-    SubscriptionsSecret, SubscriptionsWrite, TenantsWrite, TypesWrite,
+    AuditRead, DeliveriesRead, DeliveriesRetry, EventsPublish, EventsRead, KeysWrite, ResourcesAct, ResourcesRead, ResourcesWrite,
+    SubscriptionsRead, SubscriptionsSecret, SubscriptionsWrite, TenantsWrite, TypesWrite,
 };
 use Shape::{Feed, List, Nothing, Object};
 
@@ -189,6 +190,7 @@ pub const ROUTES: &[Route] = &[
     probe("/readyz", Op::Readyz),
     Route { shape: Object, ..probe("/openapi.json", Op::OpenApi) },
     probe("/docs", Op::Docs),
+    Route { shape: Shape::Text, ..route(Get, "/metrics", AuditRead, Server, NONE, Object, Op::Metrics) },
 
     route(Get,    "{path}",                          ResourcesRead,      Tenant,      Params::AndFields(&["after", "fields", "filter", "limit", "min_position", "sort", "ticket", "wait", "watch"]), List, Op::ResourceList),
     route(Post,   "{path}",                          ResourcesWrite,     Tenant,      DRY,  Object,  Op::ResourceCreate),

@@ -25,6 +25,7 @@ mod list_tags;
 mod lists;
 mod locks;
 mod log;
+mod measure;
 mod mirror;
 mod own_events;
 mod page;
@@ -73,6 +74,7 @@ pub use ringback_engine::{
     watch,
 };
 pub use ringback_filter::FilterError;
+pub use ringback_ports::meters;
 pub use status::{StatusQuery, StatusView};
 pub use streams::{Sent, Stream};
 pub use subscriptions::{

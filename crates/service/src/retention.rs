@@ -15,6 +15,7 @@ use ringback_model::{
     event::{Place, Scope, Seq},
     subscription::State,
 };
+use ringback_ports::meters::meters;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -80,6 +81,7 @@ impl Service {
             if next <= floor {
                 break;
             }
+            meters().events_removed.inc_by(next - floor);
             floor = next;
         }
         let mut from = Some(0);

@@ -25,6 +25,7 @@ use ringback_model::{
     event::{Event, Place},
     limits,
 };
+use ringback_ports::meters::{Counted, meters};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -68,6 +69,7 @@ pub struct Stream {
     expires_at: Option<Timestamp>,
     tag: String,
     _admitted: Admitted,
+    _counted: Counted,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,7 @@ impl Service {
             expires_at,
             tag,
             _admitted: admitted,
+            _counted: Counted::new(&meters().streams),
         })
     }
 }

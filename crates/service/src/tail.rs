@@ -11,6 +11,7 @@ use ringback_model::{
 };
 use ringback_ports::{
     Store,
+    meters::meters,
     store::{Slice, StoreError},
 };
 use std::{
@@ -114,8 +115,14 @@ impl Tail {
 /// Reads the log: from memory where the tail reaches, else from the store.
 pub(crate) async fn read(store: &dyn Store, tail: &Tail, scope: &Scope, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
     match tail.after(scope, after, slice) {
-        Tailed::Events(events) => Ok(events),
-        Tailed::Ask => store.events_after(scope, after, slice).await,
+        Tailed::Events(events) => {
+            meters().tail_reads.with_label_values(&["memory"]).inc();
+            Ok(events)
+        }
+        Tailed::Ask => {
+            meters().tail_reads.with_label_values(&["store"]).inc();
+            store.events_after(scope, after, slice).await
+        }
     }
 }
 

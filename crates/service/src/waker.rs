@@ -121,6 +121,11 @@ impl Waker {
         Ok(Admitted { waker: Arc::clone(self), key })
     }
 
+    /// How many wait, or hold a stream open.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
     /// From here on, no event that concerns `on` is missed.
     pub(crate) fn ticket(self: &Arc<Self>, on: WakeOn) -> Ticket {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);

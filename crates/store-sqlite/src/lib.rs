@@ -255,6 +255,7 @@ impl SqliteStore {
         let mut start = Start {
             conn,
             known,
+            dir: dir.to_owned(),
             listener: Arc::clone(&listener),
             on_fatal: Arc::clone(&options.on_fatal),
             queue_jobs_max: options.queue_jobs_max,

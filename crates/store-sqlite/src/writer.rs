@@ -17,7 +17,10 @@ use crate::{
     fault::{Fate, Fault},
     known::{Known, Staged, Tx},
 };
-use ringback_ports::store::{Listener, StoreError};
+use ringback_ports::{
+    meters::{meters, secs},
+    store::{Listener, StoreError},
+};
 use rusqlite::Connection;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -100,6 +103,7 @@ impl<T: Send, F: FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send> Work for Task<T
 pub(crate) struct Start {
     pub(crate) conn: Connection,
     pub(crate) known: Known,
+    pub(crate) dir: std::path::PathBuf,
     pub(crate) listener: Arc<Mutex<Option<Listener>>>,
     pub(crate) on_fatal: OnFatal,
     pub(crate) queue_jobs_max: usize,
@@ -189,6 +193,7 @@ struct Stop;
 
 impl Thread {
     fn run(mut self) {
+        self.weigh();
         while let Some(batch) = self.gather() {
             if self.transact(batch).and_then(|()| self.checkpoint()).is_err() {
                 self.refuse_the_rest();
@@ -222,8 +227,15 @@ impl Thread {
         Some(batch)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "measures how long a transaction takes; nothing is decided by it")]
     fn transact(&mut self, mut batch: Vec<Job>) -> Result<(), Stop> {
+        let (started, meters) = (std::time::Instant::now(), meters());
         let done = self.try_transact(&mut batch);
+        meters.commit_seconds.observe(secs(started.elapsed()));
+        meters.commit_jobs.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+        if done.is_err() {
+            meters.commits_failed.inc();
+        }
         let (failed, stop) = match done {
             Ok(staged) => {
                 self.announce(&staged);
@@ -311,7 +323,9 @@ impl Thread {
             }
             Ok(())
         };
-        match step() {
+        let stepped = step();
+        self.weigh();
+        match stepped {
             Err(fault) if fault.is_fatal() => {
                 (self.start.on_fatal)(format!("storage failed, nothing more can be written safely: {fault}"));
                 Err(Stop)
@@ -321,6 +335,14 @@ impl Thread {
                 Ok(())
             }
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// Says how large the files are.
+    fn weigh(&self) {
+        for (name, suffix) in [("data", ""), ("wal", "-wal")] {
+            let bytes = std::fs::metadata(self.start.dir.join(format!("{}{suffix}", crate::FILE))).map_or(0, |it| it.len());
+            meters().database_bytes.with_label_values(&[name]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
     }
 

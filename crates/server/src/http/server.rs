@@ -27,7 +27,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Body;
 use ringback_model::{ResourceId, key::Authority, limits};
-use ringback_service::{Begin, Caller, Ctx, Error, Redeemed, ServedType, Service, Shown, WhyNot, idempotency_key};
+use ringback_service::{Begin, Caller, Ctx, Error, Redeemed, ServedType, Service, Shown, WhyNot, idempotency_key, meters};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
@@ -91,6 +91,7 @@ struct Known {
     caller: OnceLock<Caller>,
     authority: OnceLock<Authority>,
     asked: OnceLock<Asked>,
+    route: OnceLock<&'static Route>,
 }
 
 impl Server {
@@ -164,6 +165,7 @@ impl Server {
         reply.answer = reply.answer.rate(known.caller.get().and_then(|it| service.rate(it)));
         let answer = &mut reply.answer;
         answer.headers.extend(cors);
+        measure(&parts.method, known.route.get().copied(), answer.status, service.clock().now().since(started));
         tracing::debug!(
             request_id,
             method = %parts.method,
@@ -183,6 +185,9 @@ impl Server {
         let path = normal_path(parts.uri.path());
         let method = method(&parts.method);
         if let Some(answer) = self.open(parts, method, &path, door) {
+            if let Found::Route(route, _) = routes::find("", method, &path) {
+                let _ = known.route.set(route);
+            }
             return answer.map(Into::into);
         }
         let service = self.service();
@@ -198,6 +203,9 @@ impl Server {
         let _ = known.authority.set(caller.authority());
         let _ = known.caller.set(caller.clone());
         let routed = self.route(caller.authority(), &parts.method, method, &path);
+        if let Ok((route, ..)) = &routed {
+            let _ = known.route.set(route);
+        }
         let unpaid = match service.charge(&caller) {
             Ok(()) => false,
             // What is answered from memory may turn out to be a 304, and that costs nothing.
@@ -384,6 +392,19 @@ impl Server {
         let scope = idempotency_key::scope(ctx.tenant_text(), method.as_str(), path, key);
         let print = idempotency_key::fingerprint(body, text(header::CONTENT_TYPE), parts.uri.query(), text(header::IF_MATCH));
         Ok(self.service().begin(ctx, scope, print).await?)
+    }
+}
+
+/// Counts a request. Its route is written as the table has it, never as it was asked for.
+fn measure(method: &http::Method, route: Option<&Route>, status: StatusCode, took: Duration) {
+    let (meters, took) = (meters::meters(), meters::secs(took));
+    // A method that anybody makes up is not to be a label.
+    let verb = route.map_or("other", |it| if *method == http::Method::HEAD { "HEAD" } else { it.method.as_str() });
+    let path = route.map_or("none", |it| it.path);
+    meters.requests.with_label_values(&[verb, path, status.as_str()]).inc();
+    meters.request_seconds.with_label_values(&[path]).observe(took);
+    if status.is_success() && route.is_some_and(|it| it.method.writes()) {
+        meters.append_seconds.observe(took);
     }
 }
 

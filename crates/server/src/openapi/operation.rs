@@ -438,6 +438,8 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
         Op::LogRelease => op(Server, "Let deliveries go", "After a restore all deliveries are held until this is sent.")
             .reads(Body::Empty)
             .answers([ok("The ends.", s("Log"), &[])]),
+        Op::Metrics => op(Server, "Metrics", "In the text form of Prometheus; for operators. Names and meanings are in `docs/metrics.md`. No label holds an id.")
+            .answers([plain("All of them.")]),
         Op::LogGet => op(Server, "The ends of the log", "First and last place, and what retention has removed.").answers([ok("The ends.", s("Log"), &[])]),
 
         Op::ResourceList

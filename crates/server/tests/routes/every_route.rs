@@ -71,7 +71,8 @@ async fn head_is_wherever_get_is() {
         let head = world.ask("HEAD", &target(route)).await;
         assert_eq!(head.status, get.status, "{}", route.path);
         assert_eq!(head.body.len(), 0, "{}", route.path);
-        if get.status == 200 && route.shape != Shape::Feed {
+        // Metrics count the request before, so the second answer is another one.
+        if get.status == 200 && route.shape != Shape::Feed && route.path != "/metrics" {
             assert_eq!(head.header("content-length"), get.body.len().to_string(), "{}", route.path);
         }
     }

@@ -14,6 +14,7 @@ mod invoice;
 mod judge;
 mod limits;
 mod livez;
+mod metrics;
 mod payment;
 mod problems;
 mod rate;

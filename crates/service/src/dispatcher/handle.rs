@@ -8,7 +8,7 @@ use ringback_engine::{
 use ringback_model::{
     EventId, TenantId, Timestamp,
     delivery::{Exception, SkippedRange},
-    event::{Event, Place},
+    event::{Event, Place, Scope},
 };
 use ringback_ports::Clock;
 use std::{
@@ -90,6 +90,20 @@ pub(crate) struct Segments {
     pub(crate) more: bool,
 }
 
+/// How all readers stand together.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) slots_in_use: u64,
+    /// By `health.state`, those that no reader has included.
+    pub(crate) health: Vec<(&'static str, u64)>,
+    pub(crate) retrying: u64,
+    pub(crate) held: u64,
+    pub(crate) parked: u64,
+    /// When the oldest try of an active reader was due.
+    pub(crate) oldest_due: Option<Timestamp>,
+    pub(crate) cursors: Vec<(Scope, Place)>,
+}
+
 /// What became of a wish to try a delivery now; `None` when its subscription is not read.
 pub(super) type Retried = Option<Result<oneshot::Receiver<Result<(), SayRefused>>, RetryRefused>>;
 
@@ -166,6 +180,9 @@ pub(super) enum Command {
         limit: usize,
         reply: oneshot::Sender<Segments>,
     },
+    Figures {
+        reply: oneshot::Sender<Figures>,
+    },
     Drain {
         deadline: Timestamp,
         over: oneshot::Sender<()>,
@@ -188,7 +205,7 @@ impl Command {
             | Self::EventsOf { no, .. }
             | Self::Say { no, .. }
             | Self::Standings { no, .. } => Some(*no),
-            Self::Wake | Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => None,
+            Self::Wake | Self::Figures { .. } | Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => None,
         }
     }
 }
@@ -292,6 +309,11 @@ impl Handle {
 
     pub(crate) async fn standings(&self, no: u32, places: Vec<Place>) -> Option<Standings> {
         self.ask(|reply| Command::Standings { no, places, reply }).await.flatten()
+    }
+
+    /// How all readers stand. `None` when nothing is read any more.
+    pub(crate) async fn figures(&self) -> Option<Figures> {
+        self.ask(|reply| Command::Figures { reply }).await
     }
 
     /// At most `limit` exceptions of these subscriptions after (subscription, place). One question

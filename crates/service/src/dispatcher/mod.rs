@@ -12,6 +12,7 @@
 //! (`egress`), what a subscription may say (`subscriptions`).
 
 mod attempt;
+mod figures;
 mod found;
 mod handle;
 mod pull;
@@ -36,7 +37,10 @@ use ringback_model::{
     event::{Event, Place, Scope},
     subscription::{Generation, State},
 };
-use ringback_ports::store::{SettleError, Settlement, Slice, StoreError};
+use ringback_ports::{
+    meters::{meters, secs},
+    store::{SettleError, Settlement, Slice, StoreError},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -408,6 +412,9 @@ impl Dispatcher {
                 let attempt::Came { attempt, outcome, own } = *came;
                 let jitter = self.service.inner.entropy.fraction();
                 let event = attempt.event;
+                meters().tries.with_label_values(&[outcome.as_str()]).inc();
+                let took = Duration::from_millis(u64::from(attempt.timings.total));
+                meters().try_seconds.with_label_values(&[outcome.as_str()]).observe(secs(took));
                 if let Some(effect) = reader.window.handle_outcome(place, attempt, &outcome, now, jitter) {
                     if let Next::Park { reason } = effect.next
                         && !own
@@ -659,6 +666,9 @@ impl Dispatcher {
                     Standings { cursor: window.cursor(), skipped: reader.skipped.clone(), rows: places.into_iter().map(standing).collect() }
                 });
                 let _ = reply.send(standings);
+            }
+            Command::Figures { reply } => {
+                let _ = reply.send(self.figures());
             }
             Command::Exceptions { nos, after, limit, reply } => {
                 let _ = reply.send(self.exceptions(&nos, after, limit));

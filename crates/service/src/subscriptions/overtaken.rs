@@ -10,6 +10,7 @@ use ringback_model::{
     limits,
     subscription::{State, Subscription},
 };
+use ringback_ports::meters::meters;
 
 /// Why a stretch was skipped.
 const WHY: &str = "retention";
@@ -56,6 +57,7 @@ impl Service {
         // Nothing that its owner sees of the subscription changes: the version stays.
         let ctx = own_events::self_ctx(before);
         self.replace_with(&ctx, before, before.clone(), "subscription.truncate", also, Write::plain()).await?;
+        meters().events_truncated.inc_by(unread.saturating_add(exceptions as u64));
         if is_read {
             dispatcher.skip(before.no, ranges, floor).await;
             dispatcher.drop_below(before.no, floor).await;

@@ -9,6 +9,7 @@ mod deliveries;
 mod events;
 mod keys;
 mod log;
+mod metrics;
 mod resources;
 mod status;
 mod stream_tickets;
@@ -82,6 +83,7 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::KeyGet => keys::get(&call),
         Op::KeyDelete => keys::delete(call).await,
         Op::AdviceGet => advice::get(call).await,
+        Op::Metrics => metrics::get(call).await,
         Op::LogGet => log::get(call).await,
         Op::LogRelease => log::release(call).await,
         Op::StreamTicketCreate => stream_tickets::create(call).await,
