@@ -153,8 +153,9 @@ pub enum Error {
     CursorMismatch,
     CursorEpoch,
     CursorExpired,
+    /// `oldest` is where to begin: a position for `after`, or of versions the number of the first one.
     LogTruncated {
-        oldest: u64,
+        oldest: String,
     },
     NotActive {
         id: SubscriptionId,

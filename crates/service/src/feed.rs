@@ -320,7 +320,7 @@ impl Service {
                 });
             }
             let settled = self.settled(&subscription).await?;
-            return crate::page::above_floor(settled, self.inner.store.bounds(&ctx.scope).await?);
+            return self.above_floor(&ctx.scope, settled, self.inner.store.bounds(&ctx.scope).await?);
         }
         self.place_under(&ctx.scope, ctx.authority(), after, parameter, lens.binding()).await
     }
@@ -374,7 +374,7 @@ impl Service {
     /// Refuses what was read after this place if retention may have taken some of it: never a silent skip (G4).
     fn still_there(&self, scope: &Scope, after: Place) -> Result<(), Error> {
         let floor = self.inner.floors.of(scope);
-        if after < floor { Err(Error::LogTruncated { oldest: floor + 1 }) } else { Ok(()) }
+        if after < floor { Err(self.truncated(scope, floor)) } else { Ok(()) }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a part of the question")]

@@ -137,7 +137,7 @@ impl Service {
             // What is about to go is not to begin with.
             After::Start => Ok(bounds.floor.max(self.inner.floors.of(scope))),
             After::Now => Ok(bounds.last),
-            After::Place(place) => above_floor(place, bounds),
+            After::Place(place) => self.above_floor(scope, place, bounds),
             After::Event(id) => match self.inner.store.event(scope, id).await? {
                 Some(event) if authority.covers(event.audience) => Ok(event.place(scope)),
                 _ => Err(Error::NotFound { noun: "event", id: id.to_string() }),
@@ -145,8 +145,17 @@ impl Service {
             After::Time(time) => Ok(self.inner.store.place_before(scope, time).await?.max(bounds.floor)),
         }
     }
-}
 
-pub(crate) fn above_floor(place: Place, bounds: Bounds) -> Result<Place, Error> {
-    if place < bounds.floor { Err(Error::LogTruncated { oldest: bounds.first }) } else { Ok(place) }
+    /// A place at which everything that follows is still there.
+    ///
+    /// # Errors
+    /// `LogTruncated` for one below the floor, never a silent skip (G4).
+    pub(crate) fn above_floor(&self, scope: &Scope, place: Place, bounds: Bounds) -> Result<Place, Error> {
+        if place < bounds.floor { Err(self.truncated(scope, bounds.floor)) } else { Ok(place) }
+    }
+
+    /// The refusal of what lies below `floor`; it names the position to begin at.
+    pub(crate) fn truncated(&self, scope: &Scope, floor: Place) -> Error {
+        Error::LogTruncated { oldest: self.position(scope, floor) }
+    }
 }

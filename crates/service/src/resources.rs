@@ -544,7 +544,7 @@ impl Service {
     /// The versions of a resource, first one first.
     ///
     /// # Errors
-    /// `NotFound`, cursor errors.
+    /// `NotFound`, cursor errors; `LogTruncated` when retention has passed where the page begins.
     pub async fn resource_versions(
         &self,
         ctx: &Ctx,
@@ -553,11 +553,14 @@ impl Service {
         limit: usize,
         after: Option<&str>,
     ) -> Result<ResourcePage, Error> {
-        let scope = Scope::Tenant(self.seen(ctx, ty, id).await?.tenant.clone());
+        let seen = self.seen(ctx, ty, id).await?;
+        let scope = Scope::Tenant(seen.tenant.clone());
         let subject = Subject::of_resource(&ty.compiled.decl.path, id);
         let route = [ty.compiled.decl.path.as_str(), "versions", id.as_str()];
+        let floor = self.inner.store.bounds(&scope).await?.floor.max(self.inner.floors.of(&scope));
         let mut from = match self.page_key(ctx, &route, after)? {
-            None => 0,
+            // All that is there.
+            None => floor,
             Some(PageKey::Place(it)) => it,
             Some(_) => return Err(Error::CursorMismatch),
         };
@@ -565,6 +568,11 @@ impl Service {
         let slice = Slice { events_max: limit.clamp(100, limits::PAGE_ITEMS_MAX), bytes_max: limits::PAGE_BYTES_MAX };
         loop {
             let events = self.inner.store.events_of_subject(&scope, &subject, from, slice).await?;
+            // Asked afterwards: a floor that moves while the page is made is no silent skip either.
+            if from < floor.max(self.inner.floors.of(&scope)) {
+                let oldest = self.oldest_version(&scope, &subject).await?.unwrap_or(seen.version);
+                return Err(Error::LogTruncated { oldest: oldest.to_string() });
+            }
             if events.is_empty() {
                 return Ok(ResourcePage { rows, next_cursor: None });
             }
@@ -615,9 +623,14 @@ impl Service {
         if version == 0 || version > row.version || self.inner.store.bounds(&scope).await?.floor == 0 {
             return Err(Error::NotFound { noun: "version", id: format!("{}/versions/{version}", row.id) });
         }
-        let oldest = self.inner.store.events_of_subject(&scope, subject, 0, Slice { events_max: 1, bytes_max: 1 }).await?;
-        let oldest = oldest.first().and_then(|it| it.of.as_ref()).map_or(row.version, |it| it.version);
-        Err(Error::LogTruncated { oldest })
+        let oldest = self.oldest_version(&scope, subject).await?.unwrap_or(row.version);
+        Err(Error::LogTruncated { oldest: oldest.to_string() })
+    }
+
+    /// The first version of a resource whose event is there.
+    async fn oldest_version(&self, scope: &Scope, subject: &Subject) -> Result<Option<Version>, Error> {
+        let oldest = self.inner.store.events_of_subject(scope, subject, 0, Slice { events_max: 1, bytes_max: 1 }).await?;
+        Ok(oldest.first().and_then(|it| it.of.as_ref()).map(|it| it.version))
     }
 }
 

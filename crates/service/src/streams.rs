@@ -243,7 +243,7 @@ impl Stream {
     /// Looks at the log from where it stands; afterwards `look_again` says whether there was more.
     async fn look(&mut self) -> Result<Option<Sent>, Error> {
         if !self.service.inner.tail.covers(&self.ctx.scope, self.place) {
-            crate::page::above_floor(self.place, self.service.inner.store.bounds(&self.ctx.scope).await?)?;
+            self.service.above_floor(&self.ctx.scope, self.place, self.service.inner.store.bounds(&self.ctx.scope).await?)?;
         }
         let look = self.service.look(&self.ctx, &self.lens, ROOM, self.place).await?;
         self.place = look.scanned;

@@ -88,8 +88,17 @@ pub struct Archive {
     pub events: BTreeMap<Seq, Arc<Event>>,
     /// When which went.
     pub removed: Vec<(Timestamp, Seq)>,
+    /// How far it was asked to go.
+    pub asked: Seq,
     /// What is known of readers, by the subscription's number.
     pub readers: BTreeMap<u32, Swept>,
+}
+
+impl Archive {
+    /// Where the floor of a scope would be if no more had gone than was asked for.
+    fn asked_floor(&self, scope: &Scope) -> Place {
+        self.events.range(..=self.asked).filter(|(_, it)| scope.holds(&it.tenant)).map(|(_, it)| it.place(scope)).max().unwrap_or(0)
+    }
 }
 
 /// What retention took of a reader, or may yet take.
@@ -560,7 +569,7 @@ impl Log for Disk {
     async fn bounds(&self, scope: &Scope) -> Result<Bounds, StoreError> {
         let out = self.reading().await?.bounds(scope).await;
         self.dawdle().await;
-        out
+        if self.has(Plant::FloorForgotten) { out.map(|it| Bounds { floor: self.archive().asked_floor(scope), ..it }) } else { out }
     }
 
     async fn events_after(&self, scope: &Scope, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
@@ -761,7 +770,11 @@ impl Retention for Disk {
         let memory = self.reading().await?;
         let all = Slice { events_max: usize::MAX, bytes_max: usize::MAX };
         let before = memory.events_after(&Scope::All, 0, all).await?;
-        let to = if self.has(Plant::FloorPassesTooMuch) { Seq::MAX } else { to };
+        {
+            let mut archive = self.archive();
+            archive.asked = archive.asked.max(to);
+        }
+        let to = if self.has(Plant::FloorPassesTooMuch) || self.has(Plant::FloorForgotten) { Seq::MAX } else { to };
         let floor = memory.truncate(to, limit).await?;
         self.journal.say(format_args!("disk: the log begins after {floor}"));
         let (now, mut archive) = (self.clock.now(), self.archive());

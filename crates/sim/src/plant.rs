@@ -54,6 +54,8 @@ pub enum Plant {
     SequenceGap,
     /// Retention takes all that there is.
     FloorPassesTooMuch,
+    /// The store takes more than retention asked for, and says that nothing was taken.
+    FloorForgotten,
     /// What a worker was handed is seen to be handed out once more while it holds.
     LeaseForgotten,
     /// A list does not hear of what changed since it began.
@@ -62,7 +64,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
@@ -87,6 +89,7 @@ impl Plant {
         Self::HintLost,
         Self::SequenceGap,
         Self::FloorPassesTooMuch,
+        Self::FloorForgotten,
         Self::LeaseForgotten,
         Self::ListForgetsChanges,
     ];

@@ -255,7 +255,7 @@ fn problem() -> Value {
             "limit": { "type": "integer", "description": "Of `limit-reached`." },
             "missing_index": strings,
             "operation": { "type": "integer", "minimum": 0, "description": "Of a batch: which operation was refused." },
-            "oldest": { "description": "Of `log-truncated`: where to begin." },
+            "oldest": { "description": "Of `log-truncated`: where to begin. A position for `after`, or of versions the number of the first one that is there." },
             "requested": text("The transition that was asked for."),
             "required_scope": text("Of `forbidden`: what the key lacks."),
         }),

@@ -546,12 +546,12 @@ pub fn lease_expired(id: &str) -> Problem {
     )
 }
 
-/// Retention has passed that place; `oldest` is a position or a version that is still there.
+/// Retention has passed that place; `oldest` is the position to send as `after`, or the first version that is still there.
 #[must_use]
 pub fn log_truncated(oldest: &str) -> Problem {
     Problem::new(
         ErrorCode::LogTruncated,
-        "What lies there has been removed by retention. Begin at `oldest`, and read the present state of what was missed.",
+        "What lies there has been removed by retention. Begin at `oldest` (a position for `after`; of versions, the number of the first one), and read the present state of what was missed.",
     )
     .with("oldest", oldest)
 }

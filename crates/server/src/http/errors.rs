@@ -209,7 +209,7 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::CursorMismatch => sentences::cursor_mismatch(after),
         Error::CursorEpoch => sentences::cursor_epoch(after),
         Error::CursorExpired => sentences::cursor_expired(after),
-        Error::LogTruncated { oldest } => sentences::log_truncated(&oldest.to_string()),
+        Error::LogTruncated { oldest } => sentences::log_truncated(&oldest),
         Error::NotActive { id, state } => sentences::subscription_not_active(id.as_str(), state.as_str()),
         Error::NotPulled { id } => sentences::conflict(&format!(
             "Subscription {id} is pushed, so nothing can be pulled from it. `PATCH /v1/subscriptions/{id} {{\"push\":null}}` makes it a pull subscription."
