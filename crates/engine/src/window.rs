@@ -22,6 +22,7 @@ mod leasing;
 mod lines;
 mod retaining;
 mod settling;
+mod shadow;
 mod trying;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::{
 };
 use leasing::Leases;
 use lines::Line;
+use shadow::Shadow;
 use ringback_model::{
     EventId, Subject, Timestamp,
     delivery::{Attempt, Exception, ExceptionState, SkippedRange},
@@ -244,6 +246,9 @@ pub struct Window {
     /// What `plan_skip` said, until it is done or given up.
     planned: BTreeMap<Place, Place>,
 
+    /// What matches and is not sent.
+    shadow: Shadow,
+
     /// What was handed out to whoever pulls; `None` while it is pushed.
     leases: Option<Leases>,
 
@@ -300,6 +305,7 @@ impl Window {
             lines: BTreeMap::new(),
             skipped: BTreeMap::new(),
             planned: BTreeMap::new(),
+            shadow: Shadow::new(&resume.skipped, generation),
             leases: None,
             fresh_in_flight: 0,
             retries_in_flight: 0,
@@ -350,7 +356,13 @@ impl Window {
     /// many exceptions.
     #[must_use]
     pub fn room(&self) -> usize {
-        if !self.active || self.hold.is_some() {
+        if !self.active {
+            return 0;
+        }
+        if self.shadow.is_on() {
+            return self.shadow.room();
+        }
+        if self.hold.is_some() {
             return 0;
         }
         if self.endpoint.as_ref().is_some_and(|it| !it.is_closed()) {
@@ -378,7 +390,11 @@ impl Window {
             if self.room() == 0 {
                 return false;
             }
-            self.take(place, offer, now);
+            if self.shadow.is_on() {
+                self.shadowed(place, now);
+            } else {
+                self.take(place, offer, now);
+            }
         }
         self.read = place;
         true
@@ -390,7 +406,7 @@ impl Window {
     }
 
     fn is_settled_already(&self, place: Place) -> bool {
-        self.is_done(place) || self.exceptions.contains_key(&place) || self.is_skipped(place)
+        self.is_done(place) || self.exceptions.contains_key(&place) || self.fresh.contains_key(&place) || self.is_skipped(place)
     }
 
     fn take(&mut self, place: Place, offer: Offer, now: Timestamp) {
@@ -443,7 +459,7 @@ impl Window {
     pub fn plan_seek(&self, target: Place, why: &str) -> Vec<SkippedRange> {
         let generation = self.generation + 1;
         let kept = self.skipped.iter().filter(|(from, _)| **from < target);
-        let kept = kept.map(|(from, to)| SkippedRange { generation, from: *from, to: *to.min(&target), why: why.to_owned() });
+        let kept = kept.map(|(from, to)| SkippedRange { generation, from: *from, to: *to.min(&target), why: why.to_owned(), matched: 0 });
         let new = self.gaps(target, why, false).into_iter().map(|it| SkippedRange { generation, ..it });
         kept.chain(new).collect()
     }
@@ -463,7 +479,7 @@ impl Window {
         for (kept_from, kept_to) in kept {
             let to = kept_from.min(end);
             if to > at {
-                ranges.push(SkippedRange { generation: self.generation, from: at, to, why: why.to_owned() });
+                ranges.push(SkippedRange { generation: self.generation, from: at, to, why: why.to_owned(), matched: 0 });
             }
             at = at.max(kept_to);
         }
@@ -579,7 +595,7 @@ impl Window {
     /// The low-water mark: every event at or below it is settled here; the store follows by settlements.
     #[must_use]
     pub fn cursor(&self) -> Place {
-        self.fresh.first_key_value().map_or(self.read, |(first, _)| first - 1)
+        self.fresh.first_key_value().map_or(self.read, |(first, _)| self.read.min(first - 1))
     }
 
     /// The life of the reader that this window belongs to.

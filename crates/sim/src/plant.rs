@@ -58,6 +58,8 @@ pub enum Plant {
     FloorForgotten,
     /// What a worker was handed is seen to be handed out once more while it holds.
     LeaseForgotten,
+    /// A settlement forgets what it says was skipped in the shadow.
+    ShadowLost,
     /// A list does not hear of what changed since it began.
     ListForgetsChanges,
 }
@@ -91,6 +93,7 @@ impl Plant {
         Self::FloorPassesTooMuch,
         Self::FloorForgotten,
         Self::LeaseForgotten,
+        Self::ShadowLost,
         Self::ListForgetsChanges,
     ];
 }

@@ -32,6 +32,7 @@ async fn work(store: &Arc<SqliteStore>) {
         attempts: vec![attempt(2, 2, 1)],
         exceptions: Vec::new(),
         removed: Vec::new(),
+        skipped: Vec::new(),
     };
     store.settle(settlement).await.unwrap();
     store.meta_once("pepper", vec![1, 2, 3]).await.unwrap();

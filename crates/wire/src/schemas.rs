@@ -8,6 +8,7 @@
 //! Not here: resources, whose schema their type declares, and which route
 //! answers what (`ringback_server::openapi`).
 
+mod access;
 mod signing;
 
 use crate::ErrorCode;
@@ -455,16 +456,17 @@ fn subscription() -> Value {
             "from": text("Where it was asked to begin."),
             "payload": payload(),
             "order": order(),
-            "state": { "type": "string", "enum": ["active", "paused", "suspended", "done"] },
+            "state": access::state(),
             "push": named("Push"),
             "cursor": text("Everything at or below this position is settled."),
             "lag": { "type": "integer", "minimum": 0, "description": "Events of the tenant after `cursor`, filter not applied." },
+            "shadowed": access::shadowed(),
             "oldest_at": time("When the first of these was made. Absent when there is none, and in lists."),
             "health": named("Health"),
             "revision": { "type": "integer", "minimum": 0, "description": "Raised by each change of what is matched and how it is written." },
             "created_at": time("When it was made."),
         }),
-        &["push", "oldest_at"],
+        &["push", "oldest_at", "shadowed"],
     )
 }
 
@@ -482,6 +484,7 @@ fn new_subscription() -> Value {
             "from": { "type": ["string", "null"], "minLength": 1, "maxLength": limits::URL_BYTES_MAX, "default": "now", "description": "`now`, `start`, or a position." },
             "payload": or_null(payload()),
             "order": or_null(order()),
+            "state": access::state_given(),
             "push": { "anyOf": [named("NewPush"), { "type": "null" }], "description": "Without it, events are pulled." },
         }),
         &[],
@@ -498,6 +501,7 @@ fn patch_subscription() -> Value {
             "strict": { "type": ["boolean", "null"] },
             "payload": or_null(payload()),
             "order": or_null(order()),
+            "state": access::state_given(),
             "push": { "anyOf": [named("PatchPush"), { "type": "null" }], "description": "`null`: events are pulled from now on." },
         }),
         &[],

@@ -9,7 +9,7 @@
 use super::Window;
 use ringback_model::{
     Timestamp,
-    delivery::{Attempt, Exception},
+    delivery::{Attempt, Exception, SkippedRange},
     event::Place,
     limits,
 };
@@ -25,6 +25,8 @@ pub struct Settling {
     pub exceptions: Vec<Exception>,
     /// Places whose exception is over, in order.
     pub removed: Vec<Place>,
+    /// Stretches of the shadow that are new or have grown.
+    pub skipped: Vec<SkippedRange>,
 }
 
 impl Window {
@@ -32,7 +34,7 @@ impl Window {
     #[must_use]
     pub fn pending_settlement(&self) -> bool {
         // What was done out of order takes room until the stored cursor has passed it.
-        !self.attempts.is_empty() || !self.dirty.is_empty() || self.done.first().is_some_and(|it| *it <= self.cursor())
+        !self.attempts.is_empty() || !self.dirty.is_empty() || self.shadow.is_pending() || self.done.first().is_some_and(|it| *it <= self.cursor())
     }
 
     /// When to take a settlement: at once after 256 completions, else 100 ms
@@ -43,7 +45,7 @@ impl Window {
             return None;
         }
         let since = self.unsettled_since.unwrap_or_default();
-        let full = self.urgent || self.attempts.len().max(self.dirty.len()) >= limits::SETTLE_COMPLETIONS_MAX;
+        let full = self.urgent || self.attempts.len().max(self.dirty.len()).max(self.shadow.unsettled()) >= limits::SETTLE_COMPLETIONS_MAX;
         let due = if full { since } else { since + limits::SETTLE_AGE_MAX };
         Some(self.settle_after.map_or(due, |it| it.max(due)))
     }
@@ -81,7 +83,8 @@ impl Window {
         self.urgent = false;
         self.settle_after = None;
         self.settling = Some(attempts.len());
-        Some(Settling { cursor: self.cursor(), attempts, exceptions, removed })
+        let skipped = self.take_shadowed();
+        Some(Settling { cursor: self.cursor(), attempts, exceptions, removed, skipped })
     }
 
     /// The settlement with this cursor is durable.
@@ -95,9 +98,9 @@ impl Window {
 
     /// The settlement was not stored, or may not have been: it is part of the next one, not before `retry_at`.
     pub fn put_back(&mut self, settling: Settling, retry_at: Timestamp) {
-        let Settling { mut attempts, exceptions, removed, .. } = settling;
+        let Settling { mut attempts, exceptions, removed, skipped, .. } = settling;
         self.settling = None;
-        if !attempts.is_empty() || !exceptions.is_empty() || !removed.is_empty() {
+        if !attempts.is_empty() || !exceptions.is_empty() || !removed.is_empty() || !skipped.is_empty() {
             self.unsettled_since.get_or_insert(retry_at);
         }
         self.settle_after = Some(retry_at);
@@ -105,6 +108,7 @@ impl Window {
         self.attempts = attempts;
         self.dirty.extend(exceptions.iter().map(|it| it.place));
         self.dirty.extend(removed);
+        self.shadow.put_back(skipped);
     }
 
     /// Attempts that are not known to be stored.

@@ -3,6 +3,7 @@
 mod breaker;
 mod health;
 mod settling;
+mod shadow;
 
 use super::{model::attempt, *};
 use crate::retry::Next;
@@ -132,7 +133,7 @@ fn parked() -> ExceptionState {
 }
 
 fn range(from: Place, to: Place) -> SkippedRange {
-    SkippedRange { generation: 1, from, to, why: "resumed-from-now".into() }
+    SkippedRange { generation: 1, from, to, why: "resumed-from-now".into(), matched: 0 }
 }
 
 // ---- Reading and the cursor ----

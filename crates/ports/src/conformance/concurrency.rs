@@ -198,6 +198,7 @@ pub async fn settlements_ride_along<S: Store>(store: &Arc<S>) {
                 attempts: vec![attempt(place, place, 1)],
                 exceptions: Vec::new(),
                 removed: Vec::new(),
+                skipped: Vec::new(),
             };
             let done = store.settle(settlement).await;
             assert_eq!(done.is_ok(), place % 10 != 9);

@@ -6,7 +6,7 @@ use crate::{
     store::{AttemptSummary, ReaderAccount, ReaderState, SettleError, Settlement},
 };
 use ringback_model::{
-    delivery::{Attempt, Exception, ExceptionState, Excerpt, Timings, Via},
+    delivery::{Attempt, Exception, ExceptionState, Excerpt, SkippedRange, Timings, Via},
     event::{Place, Scope},
     subscription::Subscription,
 };
@@ -19,7 +19,7 @@ async fn furnish<S: Store>(store: &Arc<S>) {
 }
 
 fn settlement(cursor: Place) -> Settlement {
-    Settlement { subscription: 1, generation: 1, cursor, attempts: Vec::new(), exceptions: Vec::new(), removed: Vec::new() }
+    Settlement { subscription: 1, generation: 1, cursor, attempts: Vec::new(), exceptions: Vec::new(), removed: Vec::new(), skipped: Vec::new() }
 }
 
 async fn settle<S: Store>(store: &Arc<S>, settlement: Settlement) {
@@ -114,6 +114,21 @@ pub async fn settling_twice_is_settling_once<S: Store>(store: &Arc<S>) {
     let once = image(store).await;
     settle(store, it).await;
     assert_eq!(image(store).await, once);
+}
+
+pub async fn a_stretch_that_is_skipped_grows<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let range = |from, to, why: &str, matched| SkippedRange { generation: 1, from, to, why: why.into(), matched };
+    let skipped = vec![range(1, 3, "shadow", 2), range(5, 6, "shadow", 1)];
+    settle(store, Settlement { skipped: skipped.clone(), ..settlement(6) }).await;
+    assert_eq!(state(store).await.skipped, skipped);
+    let grown = vec![range(5, 8, "shadow", 3), range(5, 7, "sought", 0)];
+    settle(store, Settlement { skipped: grown, ..settlement(8) }).await;
+    let all = [range(1, 3, "shadow", 2), range(5, 7, "sought", 0), range(5, 8, "shadow", 3)];
+    assert_eq!(state(store).await.skipped, all);
+    // One that comes late is no longer than what is there.
+    settle(store, Settlement { skipped: vec![range(5, 8, "shadow", 3)], ..settlement(8) }).await;
+    assert_eq!(state(store).await.skipped, all);
 }
 
 pub async fn what_is_there_is_written_over<S: Store>(store: &Arc<S>) {
@@ -261,7 +276,7 @@ pub async fn an_unknown_subscription_has_nothing<S: Store>(store: &Arc<S>) {
 
 pub async fn an_account_is_of_the_places_asked_for<S: Store>(store: &Arc<S>) {
     furnish(store).await;
-    let range = ringback_model::delivery::SkippedRange { generation: 1, from: 6, to: 8, why: "resumed-from-now".into() };
+    let range = ringback_model::delivery::SkippedRange { generation: 1, from: 6, to: 8, why: "resumed-from-now".into(), matched: 0 };
     let it = store.subscriptions().await.unwrap().remove(0);
     let next = Subscription { version: it.version + 1, ..it };
     let mut set = change("acme", [subscribe(next.clone(), None)]);

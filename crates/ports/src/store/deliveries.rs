@@ -24,6 +24,8 @@ pub struct Settlement {
     pub exceptions: Vec<Exception>,
     /// Places whose exception is over.
     pub removed: Vec<Place>,
+    /// Stretches that are skipped. One that begins where a stored one of the same generation and `why` does is that one, grown.
+    pub skipped: Vec<SkippedRange>,
 }
 
 /// Why a settlement was not stored. Nothing of it was.
@@ -86,6 +88,7 @@ pub trait Deliveries {
     /// - Refused as `Fenced` unless the subscription exists with this generation; nothing is stored then.
     /// - The cursor never moves backwards: a lower one is ignored, the rest is stored.
     /// - An attempt or exception that is there already is written over: settling twice equals settling once.
+    /// - A skipped range takes the place of those of its generation and `why` that begin where it does and end no later.
     /// - An attempt whose number one of an earlier generation has is kept under the next free number.
     async fn settle(&self, settlement: Settlement) -> Result<(), SettleError>;
 

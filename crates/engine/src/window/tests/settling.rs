@@ -179,7 +179,7 @@ fn the_cursor_alone_is_written_only_when_asked_for() {
     let mut b = Bench::new(Order::None);
     b.window.advance_read(500);
     assert_eq!((b.window.cursor_lag(), b.window.settle_due(), b.window.pending_settlement()), (500, None, false));
-    assert_eq!(b.settle(), Some(Settling { cursor: 500, attempts: vec![], exceptions: vec![], removed: vec![] }));
+    assert_eq!(b.settle(), Some(Settling { cursor: 500, attempts: vec![], exceptions: vec![], removed: vec![], skipped: vec![] }));
     assert_eq!((b.window.cursor_lag(), b.settle()), (0, None));
     b.window.handle_settled(3);
     assert_eq!(b.window.cursor_lag(), 0, "never back");
