@@ -40,7 +40,6 @@ use crate::{
 };
 use leasing::Leases;
 use lines::Line;
-use shadow::Shadow;
 use ringback_model::{
     EventId, Subject, Timestamp,
     delivery::{Attempt, Exception, ExceptionState, SkippedRange},
@@ -48,6 +47,7 @@ use ringback_model::{
     limits,
     subscription::{DELAYS_DEFAULT, Failing, Generation, Order, Push, Revision, RevisionNo},
 };
+use shadow::Shadow;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,

@@ -40,7 +40,11 @@ macro_rules! exceptions {
 #[async_trait]
 impl Deliveries for SqliteStore {
     async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
-        let bytes = 256 + 1_024 * settlement.attempts.len() + 256 * settlement.exceptions.len() + 16 * settlement.removed.len() + 64 * settlement.skipped.len();
+        let bytes = 256
+            + 1_024 * settlement.attempts.len()
+            + 256 * settlement.exceptions.len()
+            + 16 * settlement.removed.len()
+            + 64 * settlement.skipped.len();
         self.writer.submit(Entry::OrWait, bytes, move |tx| settle(tx, &settlement)).await?
     }
 

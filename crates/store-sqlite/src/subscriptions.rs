@@ -76,14 +76,7 @@ pub(crate) fn write_skipped(tx: &Tx<'_>, no: u32, range: &SkippedRange) -> Resul
              ON CONFLICT (subscription, from_place, generation, to_place)
              DO UPDATE SET why = excluded.why, matched = excluded.matched",
         )?
-        .execute(params![
-            no,
-            sql::place(range.from),
-            range.generation,
-            sql::place(range.to),
-            range.why,
-            range.matched.cast_signed()
-        ])?;
+        .execute(params![no, sql::place(range.from), range.generation, sql::place(range.to), range.why, range.matched.cast_signed()])?;
     Ok(())
 }
 

@@ -345,24 +345,11 @@ fn url() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": limits::URL_BYTES_MAX, "description": "Where events are POSTed: https, publicly reachable, port 443 or 8443 unless the operator allows more." })
 }
 
-fn push_headers() -> Value {
-    json!({ "type": "object", "maxProperties": limits::PUSH_HEADERS_MAX, "additionalProperties": { "type": "string" }, "description": "Static headers of each attempt." })
-}
-
-fn push_headers_given() -> Value {
-    json!({
-        "type": ["object", "null"], "maxProperties": limits::PUSH_HEADERS_MAX,
-        "propertyNames": { "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
-        "additionalProperties": { "type": ["string", "null"], "pattern": "^([!-~]([ -~]*[!-~])?)?$", "maxLength": limits::PUSH_HEADER_BYTES_MAX },
-        "description": "Static headers of each attempt. Names are compared without case; those that frame, route or sign a request are refused."
-    })
-}
-
 fn push() -> Value {
     object(
         json!({
             "url": url(),
-            "headers": push_headers(),
+            "headers": access::push_headers(),
             "timeout_ms": timeout_ms(),
             "concurrency_max": concurrency_max(),
             "rate_max_per_s": rate_max_per_s(),
@@ -386,7 +373,7 @@ fn new_push() -> Value {
         json!({
             "url": url(),
             "secret": or_null(signing::secret_given()),
-            "headers": push_headers_given(),
+            "headers": access::push_headers_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
@@ -403,7 +390,7 @@ fn patch_push() -> Value {
     body(
         json!({
             "url": url(),
-            "headers": push_headers_given(),
+            "headers": access::push_headers_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),

@@ -299,7 +299,21 @@ const OURS: [(&str, &str); 8] = [
 ];
 
 const NEW: Shape = Shape {
-    members: &["tenant", "description", "metadata", "types", "strict", "subject", "until", "filter", "from", "payload", "order", "push", "state"],
+    members: &[
+        "tenant",
+        "description",
+        "metadata",
+        "types",
+        "strict",
+        "subject",
+        "until",
+        "filter",
+        "from",
+        "payload",
+        "order",
+        "push",
+        "state",
+    ],
     read_only: &OURS,
     paths: PATHS,
 };

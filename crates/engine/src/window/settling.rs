@@ -34,7 +34,10 @@ impl Window {
     #[must_use]
     pub fn pending_settlement(&self) -> bool {
         // What was done out of order takes room until the stored cursor has passed it.
-        !self.attempts.is_empty() || !self.dirty.is_empty() || self.shadow.is_pending() || self.done.first().is_some_and(|it| *it <= self.cursor())
+        !self.attempts.is_empty()
+            || !self.dirty.is_empty()
+            || self.shadow.is_pending()
+            || self.done.first().is_some_and(|it| *it <= self.cursor())
     }
 
     /// When to take a settlement: at once after 256 completions, else 100 ms

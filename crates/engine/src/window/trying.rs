@@ -199,7 +199,11 @@ impl Window {
     fn may_start(&self) -> bool {
         // While the address is unroutable, one try at a time asks it.
         let slots = if self.hold.is_some() { 1 } else { self.limits.concurrency_max.max(1) };
-        self.active && !self.shadow.is_on() && self.leases.is_none() && self.in_flight() < slots && self.unsettled_attempts() < self.limits.events_max
+        self.active
+            && !self.shadow.is_on()
+            && self.leases.is_none()
+            && self.in_flight() < slots
+            && self.unsettled_attempts() < self.limits.events_max
     }
 
     /// When `poll_start` has something by time alone.

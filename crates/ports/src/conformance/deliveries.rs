@@ -19,7 +19,15 @@ async fn furnish<S: Store>(store: &Arc<S>) {
 }
 
 fn settlement(cursor: Place) -> Settlement {
-    Settlement { subscription: 1, generation: 1, cursor, attempts: Vec::new(), exceptions: Vec::new(), removed: Vec::new(), skipped: Vec::new() }
+    Settlement {
+        subscription: 1,
+        generation: 1,
+        cursor,
+        attempts: Vec::new(),
+        exceptions: Vec::new(),
+        removed: Vec::new(),
+        skipped: Vec::new(),
+    }
 }
 
 async fn settle<S: Store>(store: &Arc<S>, settlement: Settlement) {

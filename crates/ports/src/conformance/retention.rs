@@ -173,8 +173,15 @@ pub async fn a_range_that_the_cursor_has_not_passed_stays<S: Store>(store: &Arc<
         skipped: vec![range(0, 1), range(1, 3), range(3, 4)],
     };
     commit(store, change("acme", [skipping])).await;
-    let settle =
-        |cursor| Settlement { subscription: 1, generation: 1, cursor, attempts: Vec::new(), exceptions: Vec::new(), removed: Vec::new(), skipped: Vec::new() };
+    let settle = |cursor| Settlement {
+        subscription: 1,
+        generation: 1,
+        cursor,
+        attempts: Vec::new(),
+        exceptions: Vec::new(),
+        removed: Vec::new(),
+        skipped: Vec::new(),
+    };
     store.settle(settle(1)).await.unwrap();
     store.truncate(3, 100).await.unwrap();
     store.sweep(0, 100).await.unwrap();

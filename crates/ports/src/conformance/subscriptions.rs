@@ -144,7 +144,8 @@ pub async fn a_new_life_has_no_exception_in_what_it_skips<S: Store>(store: &Arc<
         cursor: 1,
         attempts: Vec::new(),
         exceptions: vec![exception(2), exception(3), exception(5)],
-        removed: Vec::new(), skipped: Vec::new(),
+        removed: Vec::new(),
+        skipped: Vec::new(),
     };
     store.settle(settlement).await.unwrap();
     let next = |version, generation, cursor| {
@@ -173,7 +174,8 @@ pub async fn a_deletion_takes_everything_along<S: Store>(store: &Arc<S>) {
             cursor: 3,
             attempts: vec![attempt(4, 4, 1), success(5, 5, 1)],
             exceptions: vec![exception(4)],
-            removed: Vec::new(), skipped: Vec::new(),
+            removed: Vec::new(),
+            skipped: Vec::new(),
         };
         store.settle(settlement).await.unwrap();
     }

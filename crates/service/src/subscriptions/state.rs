@@ -16,8 +16,12 @@ fn refused(detail: &str) -> Error {
 /// Refuses the shadow where nothing is ever sent, or only once.
 pub(super) fn check(state: State, pushed: bool, one_shot: bool) -> Result<(), Error> {
     match state {
-        State::Shadow if !pushed => Err(refused("A pull subscription sends nothing, so it has no shadow. Give `push`, or leave `state` out.")),
-        State::Shadow if one_shot => Err(refused("With `until` it calls once, and would be over in the shadow. Leave `state` or `until` out.")),
+        State::Shadow if !pushed => {
+            Err(refused("A pull subscription sends nothing, so it has no shadow. Give `push`, or leave `state` out."))
+        }
+        State::Shadow if one_shot => {
+            Err(refused("With `until` it calls once, and would be over in the shadow. Leave `state` or `until` out."))
+        }
         State::Active | State::Paused | State::Shadow => Ok(()),
         State::Suspended | State::Done => Err(refused("It becomes that by itself. Say `active`, `paused` or `shadow`.")),
     }

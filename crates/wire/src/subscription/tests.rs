@@ -35,7 +35,9 @@ fn show(it: &Problem) -> String {
 fn little_is_enough() {
     check_new(
         json!({"push": {"url": "https://a.example/x"}}),
-        expect![[r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: Some(NewPush { url: "https://a.example/x", secret: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [], timeout_ms: 20000, concurrency_max: 32, rate_max_per_s: None, delays: [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200] }), state: None }"#]],
+        expect![[
+            r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: Some(NewPush { url: "https://a.example/x", secret: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [], timeout_ms: 20000, concurrency_max: 32, rate_max_per_s: None, delays: [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200] }), state: None }"#
+        ]],
     );
 }
 
@@ -48,7 +50,9 @@ fn everything_can_be_said() {
             "push": {"url": "https://a.example/x", "secret": "whsec_x", "headers": {"X-Env": "prod", "authorization": "Bearer x"},
                      "timeout_ms": 1000, "concurrency_max": 256, "retry": {"delays": [1, 86400]}}
         }),
-        expect![[r#"NewSubscription { scope: Some(All), description: "d", metadata: {"a": "b"}, types: [Below("payment"), Exact("order.shipped")], strict: false, subject: Some("/payment/123"), until: Some(Statuses(["completed", "failed"])), filter: None, from: Start, payload: Thin, order: Subject, push: Some(NewPush { url: "https://a.example/x", secret: Some("whsec_x"), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [("authorization", "Bearer x"), ("x-env", "prod")], timeout_ms: 1000, concurrency_max: 256, rate_max_per_s: None, delays: [1, 86400] }), state: None }"#]],
+        expect![[
+            r#"NewSubscription { scope: Some(All), description: "d", metadata: {"a": "b"}, types: [Below("payment"), Exact("order.shipped")], strict: false, subject: Some("/payment/123"), until: Some(Statuses(["completed", "failed"])), filter: None, from: Start, payload: Thin, order: Subject, push: Some(NewPush { url: "https://a.example/x", secret: Some("whsec_x"), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [("authorization", "Bearer x"), ("x-env", "prod")], timeout_ms: 1000, concurrency_max: 256, rate_max_per_s: None, delays: [1, 86400] }), state: None }"#
+        ]],
     );
 }
 
@@ -93,7 +97,9 @@ fn unknown_members_alone_are_told_as_such() {
 fn everything_wrong_is_told_at_once() {
     check_new(
         json!({}),
-        expect![[r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: None, state: None }"#]],
+        expect![[
+            r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: None, state: None }"#
+        ]],
     );
     check_new(
         json!([]),
@@ -217,7 +223,9 @@ fn null_in_a_patch_is_the_default() {
             "description": null, "metadata": null, "types": null, "strict": null, "payload": null, "order": null,
             "push": {"headers": null, "timeout_ms": null, "concurrency_max": null, "retry": {"delays": null}}
         }),
-        expect![[r#"PatchSubscription { description: Some(""), metadata: Some(Clear), types: Some([]), filter: None, strict: Some(true), payload: Some(Full), order: Some(None), url: None, headers: Some(Clear), timeout_ms: Some(20000), concurrency_max: Some(32), rate_max_per_s: None, delays: Some([5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false, state: None }"#]],
+        expect![[
+            r#"PatchSubscription { description: Some(""), metadata: Some(Clear), types: Some([]), filter: None, strict: Some(true), payload: Some(Full), order: Some(None), url: None, headers: Some(Clear), timeout_ms: Some(20000), concurrency_max: Some(32), rate_max_per_s: None, delays: Some([5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false, state: None }"#
+        ]],
     );
     check_patch(
         json!({"push": null}),

@@ -38,9 +38,7 @@ impl Deliveries for MemoryStore {
             reader.exceptions.remove(&place);
         }
         for it in settlement.skipped {
-            reader.skipped.retain(|_, old| {
-                (old.from, old.generation, &old.why) != (it.from, it.generation, &it.why) || old.to > it.to
-            });
+            reader.skipped.retain(|_, old| (old.from, old.generation, &old.why) != (it.from, it.generation, &it.why) || old.to > it.to);
             reader.skipped.insert((it.from, it.generation, it.to), it);
         }
         Ok(())

@@ -284,5 +284,9 @@ fn written(made: &SubscriptionWritten) -> Answer {
 fn view(it: &SubscriptionView, secret: Option<String>) -> wire::SubscriptionView {
     let health = Health { state: it.health.state, why: it.health.why.clone(), since: it.health.since.to_string() };
     let oldest_at = it.oldest_at.map(|it| it.to_string());
-    wire::SubscriptionView { oldest_at, shadowed: it.shadowed, ..wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret) }
+    wire::SubscriptionView {
+        oldest_at,
+        shadowed: it.shadowed,
+        ..wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret)
+    }
 }
