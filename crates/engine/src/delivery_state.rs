@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn range(generation: Generation, from: Place, to: Place) -> SkippedRange {
-        SkippedRange { generation, from, to, why: "resumed-from-now".into(), matched: 0 }
+        SkippedRange { generation, from, to, why: "resumed-from-now".into() }
     }
 
     /// Walks the whole space: every combination of every fact, against a

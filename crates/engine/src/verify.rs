@@ -192,8 +192,10 @@ pub struct Account<'a> {
     pub cursor: Place,
     /// The reader's present life.
     pub generation: Generation,
-    /// The last generation in which a try succeeded.
+    /// The last generation in which a try succeeded; those of replays apart.
     pub delivered_in: Option<Generation>,
+    /// The last generation in which a replay's try succeeded.
+    pub replayed_in: Option<Generation>,
     /// The generation of its exception, if it has one.
     pub exception_of: Option<Generation>,
     /// All skipped ranges of the subscription.
@@ -204,7 +206,9 @@ pub struct Account<'a> {
 ///
 /// Of this generation there is at most one account: a success, an exception or a
 /// skipped range. At or below the cursor there is one, be it of an earlier
-/// generation: a seek keeps what is below its target.
+/// generation: a seek keeps what is below its target. What a replay delivered is one
+/// only where nothing else is: it took the place of the parked exception that it
+/// removed, so no exception is beside it.
 #[must_use]
 pub fn conservation(it: &Account<'_>) -> Option<String> {
     let ranges = |of: &dyn Fn(Generation) -> bool| {
@@ -219,7 +223,14 @@ pub fn conservation(it: &Account<'_>) -> Option<String> {
     if accounts > 1 {
         return Some(format!("it has {}, and one account is the most", said()));
     }
-    let earlier = it.generation > 1 && (it.delivered_in.is_some() || ranges(&|of| of < it.generation) > 0);
+    let replayed = it.replayed_in.is_some_and(now);
+    if replayed && exception > 0 {
+        return Some("a replay delivered it, and its exception is still there".into());
+    }
+    if replayed {
+        return None;
+    }
+    let earlier = it.generation > 1 && (it.delivered_in.is_some() || it.replayed_in.is_some() || ranges(&|of| of < it.generation) > 0);
     if accounts == 0 && it.place <= it.cursor && !earlier {
         return Some(format!("it is at or below the cursor ({}) and has {}: nothing says what became of it", it.cursor, said()));
     }

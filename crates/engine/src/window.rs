@@ -18,11 +18,12 @@
 //! Not here: reading the log and sending (`service::dispatcher`), whether an event
 //! matches (`matching`), how long to wait (`retry`), fairness between subscriptions.
 
+mod cancelling;
 mod leasing;
 mod lines;
+mod replaying;
 mod retaining;
 mod settling;
-mod shadow;
 mod trying;
 
 #[cfg(test)]
@@ -30,7 +31,9 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use cancelling::CancelRefused;
 pub use leasing::{Acked, LeaseId, Leased, Nacked};
+pub use replaying::{REPLAY_DELAYS, Replayed};
 pub use settling::Settling;
 pub use trying::{Effect, GONE_APART, RETRY_SHARE_PERCENT, RetryRefused, Start, UNROUTABLE_RECHECK};
 
@@ -47,7 +50,6 @@ use ringback_model::{
     limits,
     subscription::{DELAYS_DEFAULT, Failing, Generation, Order, Push, Revision, RevisionNo},
 };
-use shadow::Shadow;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
@@ -246,9 +248,6 @@ pub struct Window {
     /// What `plan_skip` said, until it is done or given up.
     planned: BTreeMap<Place, Place>,
 
-    /// What matches and is not sent.
-    shadow: Shadow,
-
     /// What was handed out to whoever pulls; `None` while it is pushed.
     leases: Option<Leases>,
 
@@ -269,7 +268,13 @@ pub struct Window {
     gone_at: Option<Timestamp>,
     full_since: Option<Timestamp>,
 
+    /// Tries of replays that are in flight.
+    replaying: BTreeMap<Place, Option<Arc<Subject>>>,
+    replay_was_last: bool,
+
     attempts: Vec<Attempt>,
+    /// Deliveries that were cancelled, not stored yet.
+    cancelled: Vec<SkippedRange>,
     /// Places whose exception is new, changed or over.
     dirty: BTreeSet<Place>,
     unsettled_since: Option<Timestamp>,
@@ -305,7 +310,6 @@ impl Window {
             lines: BTreeMap::new(),
             skipped: BTreeMap::new(),
             planned: BTreeMap::new(),
-            shadow: Shadow::new(&resume.skipped, generation),
             leases: None,
             fresh_in_flight: 0,
             retries_in_flight: 0,
@@ -319,7 +323,10 @@ impl Window {
             ok_since: None,
             gone_at: None,
             full_since: None,
+            replaying: BTreeMap::new(),
+            replay_was_last: false,
             attempts: Vec::new(),
+            cancelled: Vec::new(),
             dirty: BTreeSet::new(),
             unsettled_since: None,
             urgent: false,
@@ -356,13 +363,7 @@ impl Window {
     /// many exceptions.
     #[must_use]
     pub fn room(&self) -> usize {
-        if !self.active {
-            return 0;
-        }
-        if self.shadow.is_on() {
-            return self.shadow.room();
-        }
-        if self.hold.is_some() {
+        if !self.active || self.hold.is_some() {
             return 0;
         }
         if self.endpoint.as_ref().is_some_and(|it| !it.is_closed()) {
@@ -390,11 +391,7 @@ impl Window {
             if self.room() == 0 {
                 return false;
             }
-            if self.shadow.is_on() {
-                self.shadowed(place, now);
-            } else {
-                self.take(place, offer, now);
-            }
+            self.take(place, offer, now);
         }
         self.read = place;
         true
@@ -406,7 +403,7 @@ impl Window {
     }
 
     fn is_settled_already(&self, place: Place) -> bool {
-        self.is_done(place) || self.exceptions.contains_key(&place) || self.fresh.contains_key(&place) || self.is_skipped(place)
+        self.is_done(place) || self.exceptions.contains_key(&place) || self.is_skipped(place)
     }
 
     fn take(&mut self, place: Place, offer: Offer, now: Timestamp) {
@@ -459,7 +456,7 @@ impl Window {
     pub fn plan_seek(&self, target: Place, why: &str) -> Vec<SkippedRange> {
         let generation = self.generation + 1;
         let kept = self.skipped.iter().filter(|(from, _)| **from < target);
-        let kept = kept.map(|(from, to)| SkippedRange { generation, from: *from, to: *to.min(&target), why: why.to_owned(), matched: 0 });
+        let kept = kept.map(|(from, to)| SkippedRange { generation, from: *from, to: *to.min(&target), why: why.to_owned() });
         let new = self.gaps(target, why, false).into_iter().map(|it| SkippedRange { generation, ..it });
         kept.chain(new).collect()
     }
@@ -479,7 +476,7 @@ impl Window {
         for (kept_from, kept_to) in kept {
             let to = kept_from.min(end);
             if to > at {
-                ranges.push(SkippedRange { generation: self.generation, from: at, to, why: why.to_owned(), matched: 0 });
+                ranges.push(SkippedRange { generation: self.generation, from: at, to, why: why.to_owned() });
             }
             at = at.max(kept_to);
         }
@@ -595,7 +592,7 @@ impl Window {
     /// The low-water mark: every event at or below it is settled here; the store follows by settlements.
     #[must_use]
     pub fn cursor(&self) -> Place {
-        self.fresh.first_key_value().map_or(self.read, |(first, _)| self.read.min(first - 1))
+        self.fresh.first_key_value().map_or(self.read, |(first, _)| first - 1)
     }
 
     /// The life of the reader that this window belongs to.
@@ -638,8 +635,8 @@ impl Window {
 
     /// Tries in flight.
     #[must_use]
-    pub const fn in_flight(&self) -> usize {
-        self.fresh_in_flight + self.retries_in_flight
+    pub fn in_flight(&self) -> usize {
+        self.fresh_in_flight + self.retries_in_flight + self.replaying.len()
     }
 
     /// Events that were read and wait for their first try.

@@ -84,6 +84,10 @@ pub enum Via {
     Manual,
     /// It was handed out to whoever pulled.
     Pull,
+    /// A replay sent it again.
+    Replay,
+    /// An example, sent to see whether the endpoint takes it: of no event of the log.
+    Test,
 }
 
 impl Via {
@@ -95,13 +99,15 @@ impl Via {
             Self::Probe => "probe",
             Self::Manual => "manual",
             Self::Pull => "pull",
+            Self::Replay => "replay",
+            Self::Test => "test",
         }
     }
 
     /// Reads what `as_str` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Schedule, Self::Probe, Self::Manual, Self::Pull].into_iter().find(|it| it.as_str() == text)
+        [Self::Schedule, Self::Probe, Self::Manual, Self::Pull, Self::Replay, Self::Test].into_iter().find(|it| it.as_str() == text)
     }
 }
 
@@ -221,12 +227,7 @@ pub struct SkippedRange {
     pub to: Place,
     /// `resumed-from-now`, …
     pub why: String,
-    /// How many events of it matched, where somebody counted them (`shadow`); 0 elsewhere.
-    pub matched: u64,
 }
-
-/// The `why` of what was matched, rendered and signed while the subscription was in the shadow, and not sent.
-pub const SHADOW: &str = "shadow";
 
 /// The state of a delivery, as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

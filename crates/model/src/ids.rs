@@ -126,6 +126,8 @@ ids! {                      // alphabetical, append-only: prefixes are stored an
     EventId = "evt",
     /// An API key (its public part).
     KeyId = "key",
+    /// One replay.
+    ReplayId = "rpl",
     /// One request to us, for the logs.
     RequestId = "req",
 }

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod names;
 pub mod payload;
 pub mod position;
+pub mod replay;
 pub mod resource;
 pub mod signing;
 pub mod subscription;
@@ -26,6 +27,6 @@ pub mod tenant;
 pub mod time;
 pub mod type_decl;
 
-pub use ids::{AttemptId, DeliveryId, EventId, KeyId, RequestId};
+pub use ids::{AttemptId, DeliveryId, EventId, KeyId, ReplayId, RequestId};
 pub use names::{EventType, ResourceId, StatusName, Subject, SubscriptionId, TenantId, TransitionName, TypeName};
 pub use time::Timestamp;

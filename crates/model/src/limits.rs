@@ -165,6 +165,24 @@ pub const SETTLE_AGE_MAX: Duration = Duration::from_millis(100);
 pub const RESPONSE_READ_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a receiver's answer that are kept.
 pub const RESPONSE_KEPT_BYTES_MAX: usize = 4 * 1024;
+/// Replays of one subscription that run or wait for their turn.
+pub const REPLAYS_RUNNING_MAX: usize = 10;
+/// Replays of one subscription that are kept, ended ones included; the oldest ended one makes room.
+pub const REPLAYS_KEPT_MAX: usize = 100;
+/// Events that one replay holds at once: picked, and not through.
+pub const REPLAY_EVENTS_MAX: usize = 64;
+/// Deliveries of one replay that failed and are tried again; at the limit it picks no more.
+pub const REPLAY_RETRIES_MAX: usize = 256;
+/// Events that the dry run of a replay looks at.
+pub const REPLAY_COUNTED_MAX: usize = 100_000;
+/// `rate_max_per_s` of a replay: the most that can be asked for.
+pub const REPLAY_RATE_MAX_PER_S: u32 = 10_000;
+/// Stretches that one subscription skips; at the limit no single delivery can be cancelled any more.
+pub const SKIPPED_RANGES_MAX: usize = 10_000;
+/// Test events that one subscription is sent in a minute.
+pub const TESTS_PER_MINUTE_MAX: usize = 10;
+/// Test events that are under way at once, all subscriptions together.
+pub const TESTS_AT_ONCE: usize = 16;
 /// Revisions that a subscription may have.
 pub const REVISIONS_MAX: usize = 1_000;
 

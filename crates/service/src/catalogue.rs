@@ -76,7 +76,7 @@ impl Service {
     }
 
     /// What types and files declare, as far as this authority may see it.
-    fn declared_entries(&self, authority: Authority) -> Vec<Entry> {
+    pub(crate) fn declared_entries(&self, authority: Authority) -> Vec<Entry> {
         let served = self.types().list();
         let visible = served.iter().filter(|it| authority.covers(it.compiled.decl.access.read));
         let mut all: Vec<Entry> = visible.flat_map(|it| catalogue::of_type(&it.compiled)).collect();

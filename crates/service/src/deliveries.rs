@@ -3,6 +3,11 @@
 //! There is no table of deliveries. A list walks the log (newest first) or the
 //! exceptions, and `engine::delivery_state` says of each what state it is in.
 
+mod cancel;
+mod search;
+
+pub use search::DeliveryQuery;
+
 use crate::{
     Ctx, Error, Outcome, Service, Write,
     dispatcher::{Segment, Segments, Standing, Standings},
@@ -52,27 +57,6 @@ pub struct DeliveryView {
     pub last_attempt: Option<Attempt>,
 }
 
-/// Which deliveries are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryQuery {
-    /// Of this subscription.
-    pub subscription: Option<SubscriptionId>,
-    /// Of this event.
-    pub event: Option<EventId>,
-    /// In this state.
-    pub state: Option<DeliveryState>,
-    /// At most so many.
-    pub limit: usize,
-    /// The page cursor.
-    pub after: Option<String>,
-}
-
-impl DeliveryQuery {
-    fn wants(&self, it: &DeliveryView) -> bool {
-        self.state.is_none_or(|want| it.state == want)
-    }
-}
-
 /// What is known of one reader, for a stretch of its log.
 #[derive(Default)]
 pub(crate) struct Known {
@@ -103,17 +87,18 @@ impl Service {
     /// # Errors
     /// `NotFound`, cursor errors.
     pub async fn deliveries(&self, ctx: &Ctx, query: DeliveryQuery) -> Result<Page<DeliveryView>, Error> {
-        let state = query.state.map_or("", DeliveryState::as_str);
+        let binding = query.binding();
+        let binding = binding.as_str();
         match (&query.subscription, query.event) {
             (subscription, Some(event)) => {
                 let event = self.event(ctx, event).await?;
                 let id = event.id.to_string();
-                let route = ["deliveries of event", &id, subscription.as_ref().map_or("", SubscriptionId::as_str), state];
+                let route = ["deliveries of event", &id, subscription.as_ref().map_or("", SubscriptionId::as_str), binding];
                 self.deliveries_of_event(ctx, &route, event, subscription.as_ref(), &query).await
             }
             (Some(id), None) => {
                 let subscription = self.find(ctx, id)?;
-                let route = ["deliveries", id.as_str(), state];
+                let route = ["deliveries", id.as_str(), binding];
                 match query.state {
                     // These are exceptions, and there are few of them however long the log is.
                     Some(DeliveryState::Retrying | DeliveryState::Parked) => {
@@ -133,7 +118,7 @@ impl Service {
                     let shown = |it: &Subscription| it.scope != Scope::All || ctx.authority() == Authority::Operator;
                     registry.subscriptions_of(tenant).filter(|it| shown(it)).cloned().collect()
                 };
-                self.exceptions_page(ctx, &["deliveries", "", state], all, &query).await
+                self.exceptions_page(ctx, &["deliveries", "", binding], all, &query).await
             }
         }
     }
@@ -165,6 +150,7 @@ impl Service {
             }
         };
         // A place means something in the log of its scope alone; and most want other events.
+        let candidates = if query.is_of(&event) { candidates } else { Vec::new() };
         let mut owing: Vec<_> =
             candidates.into_iter().filter(|it| u64::from(it.no) > at && it.scope.holds(&event.tenant) && self.owes(it, &event)).collect();
         owing.sort_by_key(|it| it.no);
@@ -189,11 +175,18 @@ impl Service {
     ) -> Result<Page<DeliveryView>, Error> {
         let scope = &subscription.scope;
         let mut before = match self.page_key(ctx, route, query.after.as_deref())? {
-            None => Place::MAX >> 1,
+            None => match query.until {
+                None => Place::MAX >> 1,
+                Some(until) => self.inner.store.place_before(scope, until + search::COMMITTED_WITHIN).await?.saturating_add(1),
+            },
             Some(PageKey::Place(it)) => it,
             Some(_) => return Err(Error::CursorMismatch),
         };
-        let begin = subscription.revisions.first().map_or(0, |it| it.from);
+        let mut begin = subscription.revisions.first().map_or(0, |it| it.from);
+        if let Some(since) = query.since {
+            // What was committed before was made before.
+            begin = begin.max(self.inner.store.place_before(scope, since).await?);
+        }
         let (mut items, mut looked_at) = (Vec::new(), 0);
         loop {
             let events = self.inner.store.events_before(scope, before, EVENTS_AT_ONCE).await?;
@@ -209,7 +202,9 @@ impl Service {
                 }
                 before = event.place(scope);
                 looked_at += 1;
-                items.extend(self.view_delivery(ctx, subscription, &event, &known).filter(|it| query.wants(it)));
+                if query.is_of(&event) {
+                    items.extend(self.view_delivery(ctx, subscription, &event, &known).filter(|it| query.wants(it)));
+                }
             }
         }
     }
@@ -265,6 +260,9 @@ impl Service {
                         continue;
                     }
                     let Some(event) = self.inner.store.event_at(&subscription.scope, row.place).await? else { continue };
+                    if !query.is_of(&event) {
+                        continue;
+                    }
                     // One by one: between two exceptions may lie any number of deliveries that went well.
                     self.add_attempts(subscription, row.place.saturating_sub(1), row.place, &mut known).await?;
                     items.extend(self.view_delivery(ctx, subscription, &event, &known).filter(|it| query.wants(it)));
@@ -327,20 +325,20 @@ impl Service {
             in_window: standing.and_then(|it| it.in_window),
             exception,
             skipped: &known.skipped,
-            delivered_in: summary.and_then(|it| it.succeeded_in),
+            delivered_in: summary.and_then(AttemptSummary::delivered_in),
         })?;
         let parked = exception.and_then(|it| match &it.state {
             ExceptionState::Parked { reason, .. } => Some(reason.clone()),
             _ => None,
         });
+        let skipped = known.skipped.iter().filter(|_| state == DeliveryState::Skipped);
+        let skipped = skipped.rev().find(|it| it.generation == subscription.generation && it.from < place && place <= it.to);
         let due_at = exception.and_then(|it| match &it.state {
             ExceptionState::Retrying { due_at } => Some(*due_at),
             _ => None,
         });
         let last_attempt = summary.map(|it| shown(ctx, subscription, it.last.clone()));
         let failed = last_attempt.as_ref().filter(|_| state != DeliveryState::Delivered).and_then(|it| it.reason.clone());
-        let in_range = |it: &&SkippedRange| it.generation == subscription.generation && it.from < place && place <= it.to;
-        let skipped = known.skipped.iter().find(in_range).filter(|_| state == DeliveryState::Skipped).map(|it| it.why.clone());
         let done_now = u32::from(standing.and_then(|it| it.in_window) == Some(InWindow::Done));
         Some(DeliveryView {
             id: self.inner.secrets.delivery.encode(subscription.no, place),
@@ -349,7 +347,7 @@ impl Service {
             event_type: event.event_type.clone(),
             subject: event.subject.clone(),
             state,
-            reason: skipped.or(parked).or(failed),
+            reason: parked.or_else(|| skipped.map(|it| it.why.clone())).or(failed),
             tries: exception.map_or(0, |it| it.tries).max(summary.map_or(0, |it| it.count)).max(done_now),
             due_at,
             created_at: event.timestamp,
@@ -428,14 +426,7 @@ impl Service {
             // The wish is on disk from here on.
             Some(Ok(stored)) => stored?,
             Some(Err(RetryRefused::NotActive)) | None => return Err(not_active()),
-            Some(Err(other)) => {
-                let mut detail = other.to_string();
-                if let Some(first) = detail.get_mut(0..1) {
-                    first.make_ascii_uppercase();
-                }
-                detail.push('.');
-                return Err(Error::Conflict { detail });
-            }
+            Some(Err(other)) => return Err(conflict(&other)),
         }
         if subscription.state == State::Done {
             // A one-shot is active again until what it was asked for is over.
@@ -450,9 +441,19 @@ impl Service {
     }
 }
 
+/// What the engine refuses, as a sentence.
+fn conflict(why: &impl core::fmt::Display) -> Error {
+    let mut detail = why.to_string();
+    if let Some(first) = detail.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    detail.push('.');
+    Error::Conflict { detail }
+}
+
 /// An attempt as the caller may see it. What an operator made may call private addresses:
 /// which they are, and what they answered, is for operators.
-fn shown(ctx: &Ctx, subscription: &Subscription, attempt: Attempt) -> Attempt {
+pub(crate) fn shown(ctx: &Ctx, subscription: &Subscription, attempt: Attempt) -> Attempt {
     if ctx.authority().covers(subscription.authority) { attempt } else { Attempt { peer: None, response: None, ..attempt } }
 }
 

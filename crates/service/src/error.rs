@@ -182,6 +182,10 @@ pub enum Error {
         per_s: u32,
         retry_after_secs: u32,
     },
+    /// Tests of an endpoint; there is room for one more after `retry_after_secs`.
+    TestsLimited {
+        retry_after_secs: u32,
+    },
     TooManyWaiters {
         /// How many may wait.
         max: usize,

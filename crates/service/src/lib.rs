@@ -74,18 +74,20 @@ pub use ringback_engine::{
     watch,
 };
 pub use ringback_filter::FilterError;
+pub use ringback_model::replay::{Only, Replay, ReplayState};
 pub use ringback_ports::meters;
 pub use status::{StatusQuery, StatusView};
 pub use streams::{Sent, Stream};
 pub use subscriptions::{
     Health, NewPush, NewSubscription, ResumeFrom, SigningKeys, SigningPatch, SubscriptionPatch, SubscriptionView, SubscriptionWritten,
+    Waits,
 };
 pub use tenants::TenantWritten;
 pub use tickets::{Redeemed, TicketMade};
 pub use types::{Declared, FileType, ServedType, TypeWritten, Types};
 
 use registry::Registry;
-use ringback_engine::{advice::Watcher, rate::Bucket, stays::Stays, tokens::DeliveryCipher};
+use ringback_engine::{advice::Watcher, rate::Bucket, stays::Stays, tokens::DeliveryCipher, trials::Trials};
 use ringback_model::{KeyId, RequestId, TenantId, Timestamp, event::Scope, limits, position::Epoch, tenant::Tenant};
 use ringback_ports::{
     Clock, Entropy, Seal, Sender, Store,
@@ -187,6 +189,7 @@ pub(crate) struct Inner {
     pub(crate) index_hint: tokio::sync::Notify,
     pub(crate) stays: Mutex<Stays>,
     pub(crate) buckets: Mutex<BTreeMap<KeyId, Bucket>>,
+    pub(crate) trials: Mutex<Trials>,
     pub(crate) watcher: Arc<Mutex<Watcher>>,
     /// Turns to put a page of the log together.
     pub(crate) pages: Arc<tokio::sync::Semaphore>,
@@ -307,6 +310,7 @@ impl Service {
                 list_tags: list_tags::ListTags::default(),
                 stays: Mutex::default(),
                 buckets: Mutex::default(),
+                trials: Mutex::default(),
                 watcher,
                 pages: Arc::new(tokio::sync::Semaphore::new(limits::PAGES_AT_ONCE)),
                 keys_gone: tokio::sync::watch::Sender::new(()),

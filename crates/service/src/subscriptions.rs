@@ -6,13 +6,15 @@
 mod end;
 mod filter;
 mod overtaken;
+mod pausing;
 mod seek;
 mod show;
 mod signing;
-mod state;
+mod testing;
 
 pub(crate) use end::End;
-pub(crate) use filter::meets;
+pub(crate) use filter::{condition, meets};
+pub use pausing::{ResumeFrom, Waits};
 pub use signing::{SigningKeys, SigningPatch};
 
 use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, resources::IfMatch};
@@ -57,8 +59,6 @@ pub struct NewSubscription {
     pub push: Option<NewPush>,
     /// Whether it reads all tenants.
     pub all_tenants: bool,
-    /// `Active`, `Paused` or `Shadow`; `None` is active for a new one, and as it is for one that is there.
-    pub state: Option<State>,
 }
 
 /// How a new subscription is pushed.
@@ -103,7 +103,6 @@ pub struct SubscriptionPatch {
     pub signing: SigningPatch,
     /// It is pulled from now on; nothing else of `push` is given then.
     pub pulled: bool,
-    pub state: Option<State>,
 }
 
 impl SubscriptionPatch {
@@ -131,7 +130,6 @@ impl SubscriptionPatch {
             payload: Some(new.payload),
             order: Some(new.order),
             pulled: new.push.is_none(),
-            state: new.state,
             ..Self::default()
         };
         if let Some(push) = new.push {
@@ -159,8 +157,6 @@ pub struct SubscriptionView {
     pub lag: u64,
     /// When the first of them was made; `None` where it was not looked up.
     pub oldest_at: Option<Timestamp>,
-    /// Events that were matched in the shadow, in this life of the reader; `None` if it never was.
-    pub shadowed: Option<u64>,
     /// How its endpoint does.
     pub health: Health,
 }
@@ -187,15 +183,10 @@ pub struct SubscriptionWritten {
     pub created: bool,
     /// Whether it is gone.
     pub deleted: bool,
-}
-
-/// Where a resumed subscription goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResumeFrom {
-    /// Where it stood.
-    Cursor,
-    /// At the end of the log; what lies between is skipped.
-    Now,
+    /// Events of its log that it passes over: of one that is resumed. Its filter is not applied.
+    pub skipped: Option<u64>,
+    /// What waits: of one that is paused.
+    pub waits: Option<Waits>,
 }
 
 /// What happens together with a change.
@@ -209,9 +200,11 @@ struct Also {
     cursor: Option<Place>,
     /// Events that tell of it.
     told: Vec<EventDraft>,
+    /// How much is passed over, to be shown.
+    passed: Option<u64>,
+    /// What waits, to be shown.
+    waits: Option<Waits>,
 }
-
-const SKIP_WHY: &str = "resumed-from-now";
 
 impl Service {
     /// Makes a subscription.
@@ -311,8 +304,6 @@ impl Service {
         self.check_filter(&new.types, new.filter.as_deref(), ctx.authority())?;
         let now = self.now();
         let from = self.first_place(ctx, &tenant, &scope, &new).await?;
-        let state = new.state.unwrap_or(State::Active);
-        state::check(state, new.push.is_some(), new.until.is_some())?;
 
         let no = self.free_number();
         let mut shown = None;
@@ -345,7 +336,7 @@ impl Service {
             subject: new.subject,
             until: new.until,
             from: new.from,
-            state,
+            state: State::Active,
             push,
             revisions: vec![Revision {
                 no: 1,
@@ -364,7 +355,7 @@ impl Service {
         });
         let last = self.inner.store.bounds(&subscription.scope).await?.last;
         let view = self.view_of(&subscription, from, last, None);
-        let written = SubscriptionWritten { view, secret: shown, created: true, deleted: false };
+        let written = SubscriptionWritten { view, secret: shown, created: true, deleted: false, skipped: None, waits: None };
         let outcome = self
             .write(ctx, write, || async {
                 let mut set = self.control_set(ctx, &subscription, "subscription.create", now);
@@ -511,17 +502,12 @@ impl Service {
             self.check_filter(patch.types.as_ref().unwrap_or(&current.types), filter, before.authority)?;
         }
         let read = self.freeze(before).await?;
-        if let Err(why) = self.leave_shadow(before, &patch).await {
-            self.inner.dispatcher.refresh(before.no).await;
-            return Err(why);
-        }
         let result = match self.patched(before, patch, read) {
             Ok((Some(after), secret)) => {
-                let told = self.told_of_state(before, &after)?;
-                let also = Also { secret, told, ..Also::default() };
+                let also = Also { secret, ..Also::default() };
                 self.replace_with(ctx, before, after, "subscription.update", also, write).await
             }
-            Ok((None, _)) => self.unchanged(ctx, before, write).await,
+            Ok((None, _)) => self.unchanged(ctx, before, Also::default(), write).await,
             Err(why) => Err(why),
         };
         self.inner.dispatcher.refresh(before.no).await;
@@ -585,7 +571,6 @@ impl Service {
             after.metadata = counted(metadata.apply(&after.metadata), "/metadata", limits::METADATA_ENTRIES_MAX)?;
         }
         after.strict = patch.strict.unwrap_or(after.strict);
-        state::change(&mut after, patch.state)?;
         let current = before.revision().cloned().ok_or_else(|| Error::Internal("a subscription without a revision".into()))?;
         let next = Revision {
             no: current.no + 1,
@@ -612,85 +597,6 @@ impl Service {
         Ok((Some(after), shown))
     }
 
-    /// Pauses a subscription. Its cursor stays; tries in flight end and settle.
-    ///
-    /// # Errors
-    /// `NotFound`, `NotActive` (a one-shot that is done).
-    pub async fn pause(
-        &self,
-        ctx: &Ctx,
-        id: &SubscriptionId,
-        write: Write<SubscriptionWritten>,
-    ) -> Result<Outcome<SubscriptionWritten>, Error> {
-        let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
-        self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
-            match before.state {
-                State::Done => Err(Error::NotActive { id, state: before.state }),
-                State::Shadow => Err(state::in_the_shadow(&before)),
-                State::Paused | State::Suspended => service.unchanged(&ctx, &before, write).await,
-                State::Active => {
-                    let after = service.in_state(&before, State::Paused);
-                    let result = service.replace(&ctx, &before, after, "subscription.pause", write).await;
-                    service.inner.dispatcher.refresh(before.no).await;
-                    result
-                }
-            }
-        })
-        .await
-    }
-
-    /// Lets a paused or suspended subscription go on.
-    ///
-    /// # Errors
-    /// `NotFound`, `NotActive` (a one-shot that is done).
-    pub async fn resume(
-        &self,
-        ctx: &Ctx,
-        id: &SubscriptionId,
-        from: ResumeFrom,
-        write: Write<SubscriptionWritten>,
-    ) -> Result<Outcome<SubscriptionWritten>, Error> {
-        let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
-        self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
-            match before.state {
-                State::Done => return Err(Error::NotActive { id, state: before.state }),
-                State::Shadow => return Err(state::in_the_shadow(&before)),
-                State::Active => return service.unchanged(&ctx, &before, write).await,
-                State::Paused | State::Suspended => {}
-            }
-            let mut after = service.in_state(&before, State::Active);
-            after.failing = None;
-            let mut ranges = Vec::new();
-            let mut end = 0;
-            if from == ResumeFrom::Now {
-                service.freeze(&before).await?;
-                end = service.inner.store.bounds(&before.scope).await?.last;
-                // Without its reader nobody knows what to keep: better not now than everything after all.
-                let plan = service.inner.dispatcher.plan_skip(before.no, end, SKIP_WHY).await;
-                ranges = plan.ok_or_else(|| if service.ready() { Error::Overloaded } else { Error::Draining })?;
-            }
-            let told = match (before.state, from) {
-                (State::Suspended, ResumeFrom::Cursor) => vec![service.resumed_event(&before, "cursor", after.updated_at)?],
-                (State::Suspended, ResumeFrom::Now) => vec![service.resumed_event(&before, "now", after.updated_at)?],
-                _ => Vec::new(),
-            };
-            let also = Also { skipped: ranges.clone(), told, ..Also::default() };
-            let result = service.replace_with(&ctx, &before, after, "subscription.resume", also, write).await;
-            if result.is_ok() && from == ResumeFrom::Now {
-                service.inner.dispatcher.skip(before.no, ranges, end).await;
-            }
-            service.inner.dispatcher.refresh(before.no).await;
-            result
-        })
-        .await
-    }
-
     fn in_state(&self, before: &Subscription, state: State) -> Subscription {
         Subscription { state, version: before.version + 1, updated_at: self.now(), ..before.clone() }
     }
@@ -713,7 +619,7 @@ impl Service {
             let before = service.find_to_change(&ctx, &id)?;
             if_match.check(Some(before.version), || None)?;
             let view = service.subscription_view(&before).await?;
-            let written = SubscriptionWritten { view, secret: None, created: false, deleted: true };
+            let written = SubscriptionWritten { view, secret: None, created: false, deleted: true, skipped: None, waits: None };
             let now = service.now();
             let outcome = service
                 .write(&ctx, write, || async {
@@ -765,14 +671,14 @@ impl Service {
         also: Also,
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
-        let Also { skipped, secret, cursor, told } = also;
+        let Also { skipped, secret, cursor, told, passed, waits } = also;
         let after = Arc::new(after);
         let view = match cursor {
             // The reader is still where it was.
             Some(cursor) => self.view_of(&after, cursor, self.inner.store.bounds(&after.scope).await?.last, None),
             None => self.subscription_view(&after).await?,
         };
-        let written = SubscriptionWritten { view, secret, created: false, deleted: false };
+        let written = SubscriptionWritten { view, secret, created: false, deleted: false, skipped: passed, waits };
         let outcome = self
             .write(ctx, write, || async {
                 let mut set = self.control_set(ctx, &after, action, self.now());
@@ -798,10 +704,12 @@ impl Service {
         &self,
         ctx: &Ctx,
         subscription: &Arc<Subscription>,
+        also: Also,
         write: Write<SubscriptionWritten>,
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let view = self.subscription_view(subscription).await?;
-        let written = SubscriptionWritten { view, secret: None, created: false, deleted: false };
+        let Also { passed, waits, .. } = also;
+        let written = SubscriptionWritten { view, secret: None, created: false, deleted: false, skipped: passed, waits };
         self.write(ctx, write, || async {
             let written = written.clone();
             Ok(Decision::new(ChangeSet::new(subscription.tenant.clone(), self.now()), move |_| written.clone()))

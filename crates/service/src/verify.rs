@@ -9,17 +9,21 @@
 //!
 //! Not here: the questions themselves (`engine::verify`), the files (`store-sqlite`).
 
-use crate::types::{Types, assemble};
+use crate::{
+    subscriptions::{condition, meets},
+    types::{Types, assemble},
+};
 use ringback_engine::{
     matching,
     types::CompiledType,
     verify::{self, Account, Check, Finding, LogCheck},
 };
+use ringback_filter::Expr;
 use ringback_model::{
     ResourceId, StatusName, Subject, TenantId, TypeName,
     event::{Event, OfResource, Place, Scope, Seq},
     resource::{Resource, Version},
-    subscription::{Subscription, Until},
+    subscription::{Revision, RevisionNo, Subscription, Until},
 };
 use ringback_ports::store::{ReaderAccount, ResourceKey, Slice, Store, StoreError};
 use std::{
@@ -320,13 +324,14 @@ impl Walk<'_> {
                 Some(it) => it,
                 None => continue,
             };
-            if !events.iter().any(|it| wants(&subscription, it, awaited.as_deref())) {
+            let filters = self.filters(&subscription);
+            if !events.iter().any(|it| wants(&subscription, &filters, it, awaited.as_deref())) {
                 continue;
             }
             let place = |it: Option<&Arc<Event>>| it.map_or(0, |it| it.place(&subscription.scope));
             let (from, to) = (place(events.first()).saturating_sub(1), place(events.last()));
             if let Some(account) = self.store.account(subscription.no, from, to).await? {
-                self.subscription(&account, events, awaited.as_deref());
+                self.subscription(&account, &filters, events, awaited.as_deref());
             }
         }
         Ok(())
@@ -348,10 +353,22 @@ impl Walk<'_> {
         }
     }
 
-    fn subscription(&mut self, account: &ReaderAccount, events: &[Arc<Event>], awaited: Option<&[StatusName]>) {
+    /// The conditions of its revisions.
+    fn filters(&self, subscription: &Subscription) -> BTreeMap<RevisionNo, Expr> {
+        let of = |it: &Revision| Some((it.no, condition(&self.types, &it.types, it.filter.as_deref()?, subscription.authority)?));
+        subscription.revisions.iter().filter_map(of).collect()
+    }
+
+    fn subscription(
+        &mut self,
+        account: &ReaderAccount,
+        filters: &BTreeMap<RevisionNo, Expr>,
+        events: &[Arc<Event>],
+        awaited: Option<&[StatusName]>,
+    ) {
         let it = &account.subscription;
         let generation = it.generation;
-        for event in events.iter().filter(|event| wants(it, event, awaited)) {
+        for event in events.iter().filter(|event| wants(it, filters, event, awaited)) {
             let place = event.place(&it.scope);
             let skipped = account.skipped.iter().any(|it| it.generation == generation && it.from < place && place <= it.to);
             if awaited.is_some() && !skipped {
@@ -374,6 +391,7 @@ impl Walk<'_> {
                 cursor: account.cursor,
                 generation,
                 delivered_in: attempts.and_then(|it| it.succeeded_in),
+                replayed_in: attempts.and_then(|it| it.replayed_in),
                 exception_of: exception.map(|it| it.generation),
                 skipped: &account.skipped,
             };
@@ -409,9 +427,9 @@ impl Walk<'_> {
 }
 
 /// Whether the subscription is owed the event, were it read.
-fn wants(it: &Subscription, event: &Event, awaited: Option<&[StatusName]>) -> bool {
+fn wants(it: &Subscription, filters: &BTreeMap<RevisionNo, Expr>, event: &Event, awaited: Option<&[StatusName]>) -> bool {
     let place = event.place(&it.scope);
     it.revisions.first().is_some_and(|it| it.from < place)
-        && it.revision_at(place).is_some_and(|revision| matching::matches(it, revision, event))
+        && it.revision_at(place).is_some_and(|revision| matching::matches(it, revision, event) && meets(filters.get(&revision.no), event))
         && awaited.is_none_or(|all| matching::one_shot(event, all))
 }

@@ -19,10 +19,11 @@ use async_trait::async_trait;
 use core::{fmt, future::Future, time::Duration};
 use futures_util::FutureExt;
 use ringback_model::{
-    EventId, EventType, ResourceId, Subject, TenantId, Timestamp, TypeName,
+    EventId, EventType, ReplayId, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, ExceptionState, SkippedRange},
     event::{Event, Place, Scope, Seq},
     key::{Authority, Key},
+    replay::Replay,
     resource::Version,
     subscription::{Generation, Order, State, Subscription},
     tenant::Tenant,
@@ -32,8 +33,8 @@ use ringback_ports::{
     fake::{ManualClock, MemoryStore},
     store::{
         Answers, AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log,
-        NewAnswer, ReaderAccount, ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError,
-        Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
+        NewAnswer, ReaderAccount, ReaderState, Replays, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType,
+        SettleError, Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
 use std::{
@@ -377,10 +378,7 @@ impl Disk {
                     let settlement = self.spoil_settlement(*settlement);
                     let done = at_once(memory.settle(settlement));
                     if done.is_ok() {
-                        self.journal.with(|it| {
-                            it.skipped.entry(told.subscription).or_default().extend(told.skipped.iter().cloned());
-                            it.settlements.push((now, told));
-                        });
+                        self.journal.with(|it| it.settlements.push((now, told)));
                         self.inner().settled += 1;
                     }
                     applied.answers.push(Answer::Settle(reply, done));
@@ -489,7 +487,6 @@ impl Disk {
     fn spoil_settlement(&self, mut settlement: Settlement) -> Settlement {
         match self.plant {
             Some(Plant::ExceptionLost) => settlement.exceptions.clear(),
-            Some(Plant::ShadowLost) => settlement.skipped.clear(),
             Some(Plant::CursorPastInFlight) => {
                 let scope = self.journal.with(|it| it.subscriptions.get(&settlement.subscription).map(|it| it.scope.clone()));
                 if let Some(scope) = scope {
@@ -765,6 +762,23 @@ impl Deliveries for Disk {
 
     async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
         self.reading().await?.accounted().await
+    }
+}
+
+#[async_trait]
+impl Replays for Disk {
+    async fn replay(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        self.reading().await?.replay(id).await
+    }
+
+    async fn replays(
+        &self,
+        tenant: Option<&TenantId>,
+        subscription: Option<u32>,
+        before: Option<ReplayId>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError> {
+        self.reading().await?.replays(tenant, subscription, before, limit).await
     }
 }
 

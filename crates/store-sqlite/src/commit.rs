@@ -8,9 +8,9 @@
 //!
 //! Not here: reading the log (`log`), rows of each noun (the files named after them).
 
-use crate::{fault::Fault, known::Tx, resources, sql, subscriptions, tenants};
+use crate::{fault::Fault, known::Tx, replays, resources, sql, subscriptions, tenants};
 use ringback_model::{
-    EventId, KeyId, ResourceId, SubscriptionId, TenantId, Timestamp, TypeName, event::Event, key::Authority,
+    EventId, KeyId, ReplayId, ResourceId, SubscriptionId, TenantId, Timestamp, TypeName, event::Event, key::Authority,
     limits::EVENTS_PER_CHANGE_SET_MAX, resource::Version,
 };
 use ringback_ports::store::{Change, ChangeSet, CommitError, Committed, Expected, NewAnswer, Refused, StoreError};
@@ -144,6 +144,8 @@ fn write(tx: &mut Tx<'_>, change: Change) -> Result<(), Fault> {
         Change::KeyDelete { id } => tenants::delete_key(tx, id),
         Change::Subscription { subscription, cursor, skipped, .. } => subscriptions::write(tx, &subscription, cursor, &skipped),
         Change::SubscriptionDelete { no, .. } => subscriptions::delete(tx, no),
+        Change::Replay { replay } => replays::write(tx, &replay),
+        Change::ReplayDelete { id } => replays::delete(tx, id),
         Change::Hold { held } => tenants::hold(tx, held),
         Change::Type { stored, .. } => tenants::write_type(tx, &stored),
         Change::TypeDelete { name, .. } => tenants::delete_type(tx, &name),
@@ -202,6 +204,7 @@ fn write_events(tx: &mut Tx<'_>, tenant: &TenantId, at: Timestamp, events: &[Arc
 struct Overlay<'a> {
     rows: BTreeMap<RowKey<'a>, Option<Version>>,
     subscriptions: BTreeMap<u32, Option<Named>>,
+    replays: BTreeSet<ReplayId>,
 }
 
 /// Who has a subscription's number.
@@ -253,6 +256,11 @@ impl<'a> Overlay<'a> {
                 self.subscriptions.insert(it.no, Some(after));
                 Ok(check(at, *expected, numbered.map(|it| it.version)))
             }
+            Change::Replay { replay } => {
+                let taken = !self.replays.insert(replay.id) || replays::exists(tx, replay.id)?;
+                Ok(taken.then_some(Refused::Exists { change: at }))
+            }
+            Change::ReplayDelete { .. } => Ok(None),
             Change::SubscriptionDelete { no, expected } => {
                 let numbered = self.numbered(tx, *no)?;
                 self.subscriptions.insert(*no, None);

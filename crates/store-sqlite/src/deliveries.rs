@@ -8,7 +8,9 @@ use crate::{
     fault::Fault,
     known::Tx,
     readers::Reading,
+    replays,
     sql::{self, Columns},
+    subscriptions,
     writer::Entry,
 };
 use async_trait::async_trait;
@@ -40,11 +42,7 @@ macro_rules! exceptions {
 #[async_trait]
 impl Deliveries for SqliteStore {
     async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
-        let bytes = 256
-            + 1_024 * settlement.attempts.len()
-            + 256 * settlement.exceptions.len()
-            + 16 * settlement.removed.len()
-            + 64 * settlement.skipped.len();
+        let bytes = 256 + 1_024 * settlement.attempts.len() + 256 * settlement.exceptions.len() + 16 * settlement.removed.len();
         self.writer.submit(Entry::OrWait, bytes, move |tx| settle(tx, &settlement)).await?
     }
 
@@ -103,7 +101,8 @@ impl Deliveries for SqliteStore {
             .read(|it| {
                 it.all(
                     "SELECT subscription FROM readers UNION SELECT subscription FROM skipped
-                     UNION SELECT subscription FROM exceptions UNION SELECT subscription FROM attempts ORDER BY 1",
+                     UNION SELECT subscription FROM exceptions UNION SELECT subscription FROM attempts
+                     UNION SELECT subscription FROM replays ORDER BY 1",
                     [],
                     |row| Columns::of("readers", row).get(),
                 )
@@ -136,23 +135,15 @@ fn settle(tx: &Tx<'_>, it: &Settlement) -> Result<Result<(), SettleError>, Fault
             .prepare_cached("DELETE FROM exceptions WHERE subscription = ?1 AND place = ?2")?
             .execute(params![it.subscription, sql::place(*place)])?;
     }
-    for range in &it.skipped {
-        tx.conn
-            .prepare_cached(
-                "DELETE FROM skipped
-                 WHERE subscription = ?1 AND from_place = ?2 AND generation = ?3 AND to_place <= ?4 AND why = ?5",
-            )?
-            .execute(params![it.subscription, sql::place(range.from), range.generation, sql::place(range.to), range.why])?;
-        crate::subscriptions::write_skipped(tx, it.subscription, range)?;
+    subscriptions::skip(tx, it.subscription, &it.skipped)?;
+    for replay in &it.replays {
+        replays::write_progress(tx, replay)?;
     }
     Ok(Ok(()))
 }
 
-/// The number under which an attempt is kept: its own, unless one of an earlier generation has it.
+/// The number under which an attempt is kept whose own is taken: another attempt's, unless it is written over.
 fn number(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<u32, Fault> {
-    if it.generation == 1 {
-        return Ok(it.n);
-    }
     let kept = tx
         .conn
         .prepare_cached("SELECT n FROM attempts WHERE subscription = ?1 AND place = ?2 AND id = ?3")?
@@ -161,11 +152,13 @@ fn number(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<u32, Fault> {
     if let Some(n) = kept {
         return Ok(n);
     }
-    let taken = tx
+    let kept_beside = tx
         .conn
-        .prepare_cached("SELECT 1 FROM attempts WHERE subscription = ?1 AND place = ?2 AND n = ?3 AND generation < ?4")?
-        .exists(params![subscription, sql::place(it.place), it.n, it.generation])?;
-    if !taken {
+        .prepare_cached(
+            "SELECT 1 FROM attempts WHERE subscription = ?1 AND place = ?2 AND n = ?3 AND (generation < ?4 OR via = 'replay' OR ?5)",
+        )?
+        .exists(params![subscription, sql::place(it.place), it.n, it.generation, it.via == Via::Replay])?;
+    if !kept_beside {
         return Ok(it.n);
     }
     let last: u32 = tx
@@ -175,16 +168,21 @@ fn number(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<u32, Fault> {
     Ok(last.saturating_add(1))
 }
 
+macro_rules! write_attempt {
+    ($verb:literal) => {
+        concat!(
+            $verb,
+            " INTO attempts (subscription, place, n, id, event, generation, at, via, outcome, reason, status_code,
+                             dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, peer, response)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+        )
+    };
+}
+
 fn write_attempt(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<(), Fault> {
-    let n = number(tx, subscription, it)?;
     let response = it.response.as_ref().map(|it| sql::json(&StoredExcerpt::from(it))).transpose()?;
-    tx.conn
-        .prepare_cached(
-            "INSERT OR REPLACE INTO attempts (subscription, place, n, id, event, generation, at, via, outcome, reason, status_code,
-                                              dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, peer, response)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-        )?
-        .execute(params![
+    let write = |sql: &str, n: u32| -> Result<usize, Fault> {
+        Ok(tx.conn.prepare_cached(sql)?.execute(params![
             subscription,
             sql::place(it.place),
             n,
@@ -203,7 +201,12 @@ fn write_attempt(tx: &Tx<'_>, subscription: u32, it: &Attempt) -> Result<(), Fau
             it.timings.total,
             it.peer,
             response,
-        ])?;
+        ])?)
+    };
+    // Nearly always its number is free, and nothing has to be looked up.
+    if write(write_attempt!("INSERT OR IGNORE"), it.n)? == 0 {
+        write(write_attempt!("INSERT OR REPLACE"), number(tx, subscription, it)?)?;
+    }
     Ok(())
 }
 
@@ -251,17 +254,18 @@ impl Reading {
                 |row| Columns::of("attempts", row).u64(),
             )?,
             skipped: self.skipped(subscription)?,
+            replays: self.running_replays(subscription)?,
         }))
     }
 
     fn skipped(&self, subscription: u32) -> Result<Vec<SkippedRange>, Fault> {
         self.all(
-            "SELECT generation, from_place, to_place, why, matched FROM skipped WHERE subscription = ?1
+            "SELECT generation, from_place, to_place, why FROM skipped WHERE subscription = ?1
              ORDER BY from_place, generation, to_place",
             [subscription],
             |row| {
                 let mut it = Columns::of("skipped", row);
-                Ok(SkippedRange { generation: it.get()?, from: it.u64()?, to: it.u64()?, why: it.get()?, matched: it.u64()? })
+                Ok(SkippedRange { generation: it.get()?, from: it.u64()?, to: it.u64()?, why: it.get()? })
             },
         )
     }
@@ -309,14 +313,16 @@ impl Reading {
         while let Some(row) = rows.next()? {
             let last = attempt(row)?;
             let place = last.place;
-            let succeeded_in = last.succeeded().then_some(last.generation);
+            let arrived = last.succeeded().then_some(last.generation);
+            let (succeeded_in, replayed_in) = if last.via == Via::Replay { (None, arrived) } else { (arrived, None) };
             match out.last_mut().filter(|it| it.place == place) {
                 Some(sum) => {
                     sum.count += 1;
                     sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
+                    sum.replayed_in = sum.replayed_in.max(replayed_in);
                     sum.last = last;
                 }
-                None => out.push(AttemptSummary { place, count: 1, last, succeeded_in }),
+                None => out.push(AttemptSummary { place, count: 1, last, succeeded_in, replayed_in }),
             }
         }
         Ok(out)

@@ -21,6 +21,7 @@ mod log;
 mod migrate;
 mod readers;
 mod reading;
+mod replays;
 mod resources;
 mod retention;
 mod sql;

@@ -62,15 +62,7 @@ fn await_first(transactions: &Mutex<Vec<usize>>) {
 }
 
 fn settlement() -> Settlement {
-    Settlement {
-        subscription: 1,
-        generation: 1,
-        cursor: 1,
-        attempts: Vec::new(),
-        exceptions: Vec::new(),
-        removed: Vec::new(),
-        skipped: Vec::new(),
-    }
+    Settlement { subscription: 1, generation: 1, cursor: 1, ..Settlement::default() }
 }
 
 #[test]

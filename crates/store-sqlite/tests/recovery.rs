@@ -25,15 +25,7 @@ async fn work(store: &Arc<SqliteStore>) {
     store.commit(publish("acme", [keyed(1, "a"), draft(2)])).await.unwrap();
     store.commit(change("acme", [put(row("acme", "1", 1)), subscribe(subscription(1), Some(0))])).await.unwrap();
     store.commit(publish("beta", (3..=9).map(draft))).await.unwrap();
-    let settlement = Settlement {
-        subscription: 1,
-        generation: 1,
-        cursor: 1,
-        attempts: vec![attempt(2, 2, 1)],
-        exceptions: Vec::new(),
-        removed: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let settlement = Settlement { subscription: 1, generation: 1, cursor: 1, attempts: vec![attempt(2, 2, 1)], ..Settlement::default() };
     store.settle(settlement).await.unwrap();
     store.meta_once("pepper", vec![1, 2, 3]).await.unwrap();
     store.commit(publish("acme", [draft(10)])).await.unwrap();

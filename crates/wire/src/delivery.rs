@@ -43,13 +43,14 @@ pub struct DeliveryView {
 pub struct AttemptView {
     /// `att_…`.
     pub id: String,
-    /// Of which delivery.
-    pub delivery: String,
+    /// Of which delivery; a test has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
     /// From 1.
     pub n: u32,
     /// When it began.
     pub at: String,
-    /// Why it was made: `schedule` or `manual`.
+    /// Why it was made: `schedule`, `probe`, `manual`, `replay`, `test`, `pull`.
     pub via: &'static str,
     /// `delivered failed unknown unroutable`.
     pub outcome: String,
@@ -105,9 +106,15 @@ impl AttemptView {
     /// The view of an attempt of `delivery`.
     #[must_use]
     pub fn of(it: &Attempt, delivery: DeliveryId) -> Self {
+        Self { delivery: Some(delivery.to_string()), ..Self::of_test(it) }
+    }
+
+    /// The view of an attempt that belongs to no delivery.
+    #[must_use]
+    pub fn of_test(it: &Attempt) -> Self {
         Self {
             id: it.id.to_string(),
-            delivery: delivery.to_string(),
+            delivery: None,
             n: it.n,
             at: it.at.to_string(),
             via: it.via.as_str(),

@@ -47,7 +47,7 @@ pub use log::LogView;
 pub use problem::{FieldProblem, Problem};
 pub use pull::{Pull, Settle, SettledView};
 pub use status::StatusView;
-pub use subscription::{NewSubscription, PatchSubscription, Resume, Seek, SubscriptionView};
+pub use subscription::{NewSubscription, PatchSubscription, Resume, Seek, SubscriptionView, Test, WaitsView};
 pub use suggest::suggest;
 pub use tenant::{PutTenant, TenantView};
 pub use ticket::{NewTicket, TicketView};

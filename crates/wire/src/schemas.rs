@@ -8,7 +8,7 @@
 //! Not here: resources, whose schema their type declares, and which route
 //! answers what (`ringback_server::openapi`).
 
-mod access;
+mod deliveries;
 mod signing;
 
 use crate::ErrorCode;
@@ -21,14 +21,14 @@ pub fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("Ack", ack()),
         ("Advice", advice()),
-        ("Attempt", attempt()),
+        ("Attempt", deliveries::attempt()),
         ("Batch", batch()),
         ("BatchResults", batch_results()),
-        ("Delivery", delivery()),
+        ("Delivery", deliveries::delivery()),
         ("DryRun", dry_run()),
         ("Event", event()),
         ("EventType", known_event_type()),
-        ("Explained", explained()),
+        ("Explained", deliveries::explained()),
         ("Extend", extend()),
         ("FieldProblem", field_problem()),
         ("Health", health()),
@@ -58,8 +58,9 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("Status", status()),
         ("Subscription", subscription()),
         ("Tenant", tenant()),
+        ("Test", deliveries::test()),
         ("Ticket", ticket()),
-        ("Timings", timings()),
+        ("Timings", deliveries::timings()),
         ("TypeDeclaration", type_declaration()),
         ("TypeSummary", type_summary()),
     ]
@@ -345,11 +346,24 @@ fn url() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": limits::URL_BYTES_MAX, "description": "Where events are POSTed: https, publicly reachable, port 443 or 8443 unless the operator allows more." })
 }
 
+fn push_headers() -> Value {
+    json!({ "type": "object", "maxProperties": limits::PUSH_HEADERS_MAX, "additionalProperties": { "type": "string" }, "description": "Static headers of each attempt." })
+}
+
+fn push_headers_given() -> Value {
+    json!({
+        "type": ["object", "null"], "maxProperties": limits::PUSH_HEADERS_MAX,
+        "propertyNames": { "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
+        "additionalProperties": { "type": ["string", "null"], "pattern": "^([!-~]([ -~]*[!-~])?)?$", "maxLength": limits::PUSH_HEADER_BYTES_MAX },
+        "description": "Static headers of each attempt. Names are compared without case; those that frame, route or sign a request are refused."
+    })
+}
+
 fn push() -> Value {
     object(
         json!({
             "url": url(),
-            "headers": access::push_headers(),
+            "headers": push_headers(),
             "timeout_ms": timeout_ms(),
             "concurrency_max": concurrency_max(),
             "rate_max_per_s": rate_max_per_s(),
@@ -373,7 +387,7 @@ fn new_push() -> Value {
         json!({
             "url": url(),
             "secret": or_null(signing::secret_given()),
-            "headers": access::push_headers_given(),
+            "headers": push_headers_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
@@ -390,7 +404,7 @@ fn patch_push() -> Value {
     body(
         json!({
             "url": url(),
-            "headers": access::push_headers_given(),
+            "headers": push_headers_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
@@ -443,17 +457,18 @@ fn subscription() -> Value {
             "from": text("Where it was asked to begin."),
             "payload": payload(),
             "order": order(),
-            "state": access::state(),
+            "state": { "type": "string", "enum": ["active", "paused", "suspended", "done"] },
             "push": named("Push"),
             "cursor": text("Everything at or below this position is settled."),
             "lag": { "type": "integer", "minimum": 0, "description": "Events of the tenant after `cursor`, filter not applied." },
-            "shadowed": access::shadowed(),
             "oldest_at": time("When the first of these was made. Absent when there is none, and in lists."),
             "health": named("Health"),
             "revision": { "type": "integer", "minimum": 0, "description": "Raised by each change of what is matched and how it is written." },
             "created_at": time("When it was made."),
+            "skipped": count("Only in the answer of a resume: events that it passes over, filter not applied."),
+            "waits": deliveries::waits(),
         }),
-        &["push", "oldest_at", "shadowed"],
+        &["push", "oldest_at", "skipped", "waits"],
     )
 }
 
@@ -471,7 +486,6 @@ fn new_subscription() -> Value {
             "from": { "type": ["string", "null"], "minLength": 1, "maxLength": limits::URL_BYTES_MAX, "default": "now", "description": "`now`, `start`, or a position." },
             "payload": or_null(payload()),
             "order": or_null(order()),
-            "state": access::state_given(),
             "push": { "anyOf": [named("NewPush"), { "type": "null" }], "description": "Without it, events are pulled." },
         }),
         &[],
@@ -488,7 +502,6 @@ fn patch_subscription() -> Value {
             "strict": { "type": ["boolean", "null"] },
             "payload": or_null(payload()),
             "order": or_null(order()),
-            "state": access::state_given(),
             "push": { "anyOf": [named("PatchPush"), { "type": "null" }], "description": "`null`: events are pulled from now on." },
         }),
         &[],
@@ -683,64 +696,6 @@ fn dry_run() -> Value {
         }),
         &[],
     )
-}
-
-fn delivery() -> Value {
-    object(
-        json!({
-            "id": made_id("dlv", "One event owed to one subscription."),
-            "subscription": chosen_id("To whom."),
-            "event": made_id("evt", "What."),
-            "type": event_type("The event's."),
-            "subject": or_null(subject()),
-            "state": { "type": "string", "enum": ["pending", "delivering", "delivered", "retrying", "parked", "skipped"] },
-            "reason": text("Why it is in that state, where there is more to say."),
-            "tries": { "type": "integer", "minimum": 0, "description": "Tries spent." },
-            "due_at": time("Not tried before then."),
-            "created_at": time("When the event was made, or the exception."),
-            "last_attempt": named("Attempt"),
-        }),
-        &["reason", "due_at", "last_attempt"],
-    )
-}
-
-fn explained() -> Value {
-    let states = ["not-matched", "pending", "delivering", "delivered", "retrying", "parked", "skipped"];
-    let clause = json!({ "clause": text("What was asked: `types`, or a condition of the filter."), "matched": { "type": "boolean" }, "why": text("What was found.") });
-    let clauses = json!({ "type": "array", "items": object(clause, &[]), "description": "In the order in which they are asked." });
-    let verdict = json!({ "type": "string", "enum": states });
-    object(json!({ "verdict": verdict, "clauses": clauses, "delivery": named("Delivery") }), &["delivery"])
-}
-
-fn attempt() -> Value {
-    object(
-        json!({
-            "id": made_id("att", "One try."),
-            "delivery": made_id("dlv", "Of which delivery."),
-            "n": { "type": "integer", "minimum": 1 },
-            "at": time("When it began."),
-            "via": { "type": "string", "enum": ["schedule", "probe", "manual", "replay", "test", "pull"] },
-            "outcome": { "type": "string", "enum": ["delivered", "failed", "unknown", "unroutable"] },
-            "reason": text("Why it did not succeed."),
-            "status_code": { "type": "integer", "minimum": 100, "maximum": 999, "description": "What the endpoint answered." },
-            "timings_ms": named("Timings"),
-            "peer": text("The address that was called."),
-            "response": object(
-                json!({
-                    "headers": { "type": "object", "additionalProperties": { "type": "string" } },
-                    "body": text("The beginning of it, at most 4 KiB."),
-                    "truncated": { "type": "boolean" },
-                }),
-                &[],
-            ),
-        }),
-        &["reason", "status_code", "peer", "response"],
-    )
-}
-
-fn timings() -> Value {
-    let phase = json!({ "type": ["integer", "null"], "minimum": 0 });
-    object(json!({ "dns": phase, "connect": phase, "tls": phase, "first_byte": phase, "total": { "type": "integer", "minimum": 0 } }), &[])
 }
 
 fn type_summary() -> Value {

@@ -711,6 +711,19 @@ pub fn rate_limited(per_s: u32, retry_after_secs: u32) -> Problem {
     .retry_after(retry_after_secs)
 }
 
+/// An endpoint was tested as often as may be.
+#[must_use]
+pub fn tests_limited(retry_after_secs: u32) -> Problem {
+    Problem::new(
+        ErrorCode::RateLimited,
+        format!(
+            "An endpoint is tested at most {} times a minute, and few at the same time. Test it again in {retry_after_secs} s.",
+            ringback_model::limits::TESTS_PER_MINUTE_MAX
+        ),
+    )
+    .retry_after(retry_after_secs)
+}
+
 /// HTTP that can't be read: the connection is closed after it.
 #[must_use]
 pub fn not_http() -> Problem {

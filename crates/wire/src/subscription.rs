@@ -9,10 +9,10 @@ use crate::{
     status::parse_until,
 };
 use ringback_model::{
-    Subject, TenantId,
+    EventType, Subject, TenantId,
     event::{PayloadForm, Scope},
     limits,
-    subscription::{DELAYS_DEFAULT, MapPatch, Order, State, Subscription, TypePattern, Until},
+    subscription::{DELAYS_DEFAULT, MapPatch, Order, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
 use serde::Serialize;
@@ -46,11 +46,8 @@ pub struct SubscriptionView {
     pub payload: &'static str,
     /// `none` or `subject`.
     pub order: &'static str,
-    /// `active paused shadow suspended done`.
+    /// `active paused suspended done`.
     pub state: &'static str,
-    /// Events that were matched, rendered and signed in the shadow, and not sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shadowed: Option<u64>,
     /// How it is pushed; not there when it is pulled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push: Option<PushView>,
@@ -67,6 +64,21 @@ pub struct SubscriptionView {
     pub revision: u32,
     /// When it was made.
     pub created_at: String,
+    /// Only in the answer of a resume: events that it passes over, filter not applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
+    /// Only in the answer of a pause: what waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<WaitsView>,
+}
+
+/// What waits while a subscription is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WaitsView {
+    /// Events of its log that it has not come to, filter not applied.
+    pub events: u64,
+    /// Deliveries that failed and are tried again, and those that wait behind them.
+    pub retries: u64,
 }
 
 /// The `push` of a subscription.
@@ -135,7 +147,6 @@ impl SubscriptionView {
             payload: revision.map_or(PayloadForm::Full, |it| it.payload).as_str(),
             order: revision.map_or(Order::None, |it| it.order).as_str(),
             state: it.state.as_str(),
-            shadowed: None,
             push: it.push.as_ref().map(|it| PushView {
                 url: it.url.clone(),
                 headers: it.headers.iter().cloned().collect(),
@@ -155,6 +166,8 @@ impl SubscriptionView {
             health,
             revision: revision.map_or(0, |it| it.no),
             created_at: it.created_at.to_string(),
+            skipped: None,
+            waits: None,
         }
     }
 }
@@ -197,8 +210,6 @@ pub struct NewSubscription {
     pub order: Order,
     /// How it is pushed; without it, it is pulled.
     pub push: Option<NewPush>,
-    /// Whether it is read; `None`: as it is, and active for a new one.
-    pub state: Option<State>,
 }
 
 /// The `push` of a new subscription.
@@ -256,8 +267,6 @@ pub struct PatchSubscription {
     pub signing: SigningPatch,
     /// `"push": null`: it is pulled from now on.
     pub pulled: bool,
-    /// Whether it is read.
-    pub state: Option<State>,
 }
 
 const PATHS: &[&str] = &[
@@ -272,7 +281,6 @@ const PATHS: &[&str] = &[
     "from",
     "payload",
     "order",
-    "state",
     "push",
     "push.url",
     "push.secret",
@@ -289,7 +297,7 @@ const PATHS: &[&str] = &[
 
 const OURS: [(&str, &str); 8] = [
     ("id", "It is made by the server."),
-    ("shadowed", "It is the server's."),
+    ("state", "Use `POST …/pause` or `POST …/resume`."),
     ("cursor", "It moves by deliveries; `from` says where a new subscription begins."),
     ("lag", "It is the server's."),
     ("oldest_at", "It is the server's."),
@@ -299,21 +307,7 @@ const OURS: [(&str, &str); 8] = [
 ];
 
 const NEW: Shape = Shape {
-    members: &[
-        "tenant",
-        "description",
-        "metadata",
-        "types",
-        "strict",
-        "subject",
-        "until",
-        "filter",
-        "from",
-        "payload",
-        "order",
-        "push",
-        "state",
-    ],
+    members: &["tenant", "description", "metadata", "types", "strict", "subject", "until", "filter", "from", "payload", "order", "push"],
     read_only: &OURS,
     paths: PATHS,
 };
@@ -321,12 +315,12 @@ const NEW: Shape = Shape {
 const FIXED: &str = "It is fixed when a subscription is made; make another one.";
 
 const PATCH: Shape = Shape {
-    members: &["description", "metadata", "types", "filter", "strict", "payload", "order", "push", "state"],
+    members: &["description", "metadata", "types", "filter", "strict", "payload", "order", "push"],
     read_only: &{
-        let [id, shadowed, cursor, lag, oldest_at, health, revision, created_at] = OURS;
+        let [id, state, cursor, lag, oldest_at, health, revision, created_at] = OURS;
         [
             (id.0, FIXED),
-            shadowed,
+            state,
             cursor,
             lag,
             oldest_at,
@@ -363,8 +357,6 @@ const PAYLOADS: [(&str, PayloadForm); 5] = [
     (PayloadForm::Cloudevents.as_str(), PayloadForm::Cloudevents),
     (PayloadForm::CloudeventsBinary.as_str(), PayloadForm::CloudeventsBinary),
 ];
-/// What may be asked for; the others come by themselves.
-const STATES: [(&str, State); 3] = [("active", State::Active), ("paused", State::Paused), ("shadow", State::Shadow)];
 const ORDERS: [(&str, Order); 2] = [("none", Order::None), ("subject", Order::Subject)];
 
 impl NewSubscription {
@@ -393,7 +385,6 @@ impl NewSubscription {
         let strict = it.flag("strict", problems).unwrap_or(true);
         let payload = it.one_of("payload", &PAYLOADS, problems).unwrap_or(PayloadForm::Full);
         let order = it.one_of("order", &ORDERS, problems).unwrap_or(Order::None);
-        let state = it.one_of("state", &STATES, problems);
         let push = match it.object("push", &PUSH, problems) {
             Some(it) => Some(NewPush::of(&it, problems)?),
             None => None,
@@ -415,7 +406,6 @@ impl NewSubscription {
             payload,
             order,
             push,
-            state,
         })
     }
 }
@@ -464,7 +454,6 @@ impl PatchSubscription {
             order: there(it, "order").then(|| it.one_of("order", &ORDERS, problems).unwrap_or(Order::None)),
             ..Self::default()
         };
-        out.state = it.one_of("state", &STATES, problems);
         out.pulled = it.given("push") == Given::Null;
         if let Some(push) = it.object("push", &PATCH_PUSH, problems) {
             out.patch_push(&push, problems);
@@ -510,7 +499,7 @@ fn filter(it: &Object<'_>, problems: &mut Problems) -> Option<String> {
     it.text_of("filter", 1, limits::FILTER_BYTES_MAX, problems).map(Into::into)
 }
 
-fn types(it: &Object<'_>, problems: &mut Problems) -> Vec<TypePattern> {
+pub(crate) fn types(it: &Object<'_>, problems: &mut Problems) -> Vec<TypePattern> {
     let parse =
         |text: &str| TypePattern::parse(text).map_err(|_| "an event type such as `payment.completed`, or a prefix such as `payment.*`");
     it.list(
@@ -568,6 +557,29 @@ impl Resume {
         let mut problems = Problems::new();
         let read = Object::open(body, "", &RESUME, &mut problems)
             .map(|it| it.one_of("from", &[("cursor", Self::Cursor), ("now", Self::Now)], &mut problems).unwrap_or(Self::Cursor));
+        problems.finish(read)
+    }
+}
+
+/// The body of `POST /v1/subscriptions/{id}/test`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Test {
+    /// Of which event type an example is sent; one that fits the subscription if absent.
+    pub event_type: Option<EventType>,
+}
+
+const TEST: Shape = Shape { members: &["type"], read_only: &[], paths: &["type"] };
+
+impl Test {
+    /// Reads the body; there may be none.
+    ///
+    /// # Errors
+    /// A problem that lists all that is wrong with it.
+    pub fn read(body: Option<&Value>) -> Result<Self, Problem> {
+        let Some(body) = body else { return Ok(Self::default()) };
+        let mut problems = Problems::new();
+        let read = Object::open(body, "", &TEST, &mut problems)
+            .map(|it| Self { event_type: it.parsed("type", read::name(EventType::parse), &mut problems) });
         problems.finish(read)
     }
 }

@@ -3,7 +3,7 @@
 use super::pairs;
 use crate::{
     cli::{Body, Page},
-    exit::{Failure, Outcome},
+    exit::{Exit, Failure, Outcome},
     output::{self, Column, say},
     session::{Session, page_query, read_object},
 };
@@ -145,6 +145,18 @@ Examples:
     Delete {
         /// Its id
         id: String,
+    },
+    /// Send an example event to the endpoint now, and show what came back; ends with 1 unless it was taken
+    #[command(before_help = "\
+Examples:
+  ringback subscriptions test sub_01J…
+  ringback subscriptions test sub_01J… --type payment.completed")]
+    Test {
+        /// Its id
+        id: String,
+        /// Of which event type [default: one that the subscription is for]
+        #[arg(long = "type", value_name = "TYPE")]
+        event_type: Option<String>,
     },
     /// Stop calling; the place in the log is kept
     #[command(before_help = "Examples:\n  ringback subscriptions pause sub_01J…")]
@@ -346,9 +358,33 @@ pub(crate) async fn run(session: &Session, verb: SubscriptionsVerb) -> Outcome {
             }
             session.write(Method::PATCH, &at(&id), Some(Value::from(body).to_string())).await?
         }
-        SubscriptionsVerb::Pause { id } => session.write(Method::POST, &format!("{}/pause", at(&id)), None).await?,
+        SubscriptionsVerb::Test { id, event_type } => {
+            let body = event_type.map(|it| json!({ "type": it }).to_string());
+            let answer = session.write(Method::POST, &format!("{}/test", at(&id)), body).await?;
+            session.record(&answer)?;
+            let outcome = answer.json()?.get("outcome").map(output::inline).unwrap_or_default();
+            if outcome == "delivered" {
+                return Ok(());
+            }
+            return Err(Failure::new(Exit::Failure, format!("the endpoint did not take it: {outcome}")));
+        }
+        SubscriptionsVerb::Pause { id } => {
+            let answer = session.write(Method::POST, &format!("{}/pause", at(&id)), None).await?;
+            if !session.json {
+                let body = answer.json()?;
+                let count = |name: &str| body.pointer(&format!("/waits/{name}")).and_then(Value::as_u64).unwrap_or(0);
+                say(&format!("Paused. Waiting: {} events of its log, {} retries.", count("events"), count("retries")));
+            }
+            answer
+        }
         SubscriptionsVerb::Resume { id, from } => {
-            session.write(Method::POST, &format!("{}/resume", at(&id)), Some(json!({ "from": from }).to_string())).await?
+            let answer = session.write(Method::POST, &format!("{}/resume", at(&id)), Some(json!({ "from": from }).to_string())).await?;
+            if !session.json
+                && let Some(skipped) = answer.json()?.get("skipped").and_then(Value::as_u64)
+            {
+                say(&format!("Resumed. Skipped: {skipped} events of its log."));
+            }
+            answer
         }
     };
     session.record(&answer)

@@ -27,7 +27,8 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn is_over(&self) -> bool {
-        self.waiting.is_empty() && self.failed.is_empty()
+        // A replay's try may be all that is there.
+        self.waiting.is_empty() && self.failed.is_empty() && self.in_flight == 0
     }
 
     fn first(&self) -> Option<Place> {
@@ -54,7 +55,8 @@ impl Window {
     }
 
     /// A revision that is not known counts as ordered: that only waits more.
-    pub(super) fn is_ordered(&self, revision: RevisionNo) -> bool {
+    #[must_use]
+    pub fn is_ordered(&self, revision: RevisionNo) -> bool {
         self.orders.get(&revision) != Some(&Order::None)
     }
 

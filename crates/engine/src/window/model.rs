@@ -44,6 +44,12 @@ impl Window {
                 line.2 += usize::from(it.in_flight);
             }
         }
+        for (place, subject) in &self.replaying {
+            assert!(self.parked(*place).is_some() || !self.exceptions.contains_key(place), "{place} is replayed and retried");
+            if let Some(subject) = subject {
+                lines.entry(subject.clone()).or_default().2 += 1;
+            }
+        }
         assert_eq!(self.counts, counts);
         let kept: BTreeMap<_, _> =
             self.lines.iter().map(|(subject, it)| (subject.clone(), (it.waiting.clone(), it.failed.clone(), it.in_flight))).collect();

@@ -25,7 +25,7 @@ pub struct Settling {
     pub exceptions: Vec<Exception>,
     /// Places whose exception is over, in order.
     pub removed: Vec<Place>,
-    /// Stretches of the shadow that are new or have grown.
+    /// Deliveries that were cancelled, each a range of one place.
     pub skipped: Vec<SkippedRange>,
 }
 
@@ -36,7 +36,7 @@ impl Window {
         // What was done out of order takes room until the stored cursor has passed it.
         !self.attempts.is_empty()
             || !self.dirty.is_empty()
-            || self.shadow.is_pending()
+            || !self.cancelled.is_empty()
             || self.done.first().is_some_and(|it| *it <= self.cursor())
     }
 
@@ -48,7 +48,7 @@ impl Window {
             return None;
         }
         let since = self.unsettled_since.unwrap_or_default();
-        let full = self.urgent || self.attempts.len().max(self.dirty.len()).max(self.shadow.unsettled()) >= limits::SETTLE_COMPLETIONS_MAX;
+        let full = self.urgent || self.attempts.len().max(self.dirty.len()) >= limits::SETTLE_COMPLETIONS_MAX;
         let due = if full { since } else { since + limits::SETTLE_AGE_MAX };
         Some(self.settle_after.map_or(due, |it| it.max(due)))
     }
@@ -70,7 +70,15 @@ impl Window {
     ///
     /// Call `handle_settled` or `put_back` afterwards.
     pub fn take_settlement(&mut self) -> Option<Settling> {
-        if self.settling.is_some() || !self.pending_settlement() && self.cursor_lag() == 0 {
+        if !self.pending_settlement() && self.cursor_lag() == 0 {
+            return None;
+        }
+        self.take_any_settlement()
+    }
+
+    /// As `take_settlement`, also if there is nothing: for what others have to write together with it.
+    pub fn take_any_settlement(&mut self) -> Option<Settling> {
+        if self.settling.is_some() {
             return None;
         }
         let attempts = core::mem::take(&mut self.attempts);
@@ -86,7 +94,7 @@ impl Window {
         self.urgent = false;
         self.settle_after = None;
         self.settling = Some(attempts.len());
-        let skipped = self.take_shadowed();
+        let skipped = core::mem::take(&mut self.cancelled);
         Some(Settling { cursor: self.cursor(), attempts, exceptions, removed, skipped })
     }
 
@@ -101,7 +109,7 @@ impl Window {
 
     /// The settlement was not stored, or may not have been: it is part of the next one, not before `retry_at`.
     pub fn put_back(&mut self, settling: Settling, retry_at: Timestamp) {
-        let Settling { mut attempts, exceptions, removed, skipped, .. } = settling;
+        let Settling { mut attempts, exceptions, removed, mut skipped, .. } = settling;
         self.settling = None;
         if !attempts.is_empty() || !exceptions.is_empty() || !removed.is_empty() || !skipped.is_empty() {
             self.unsettled_since.get_or_insert(retry_at);
@@ -109,9 +117,10 @@ impl Window {
         self.settle_after = Some(retry_at);
         attempts.append(&mut self.attempts);
         self.attempts = attempts;
+        skipped.append(&mut self.cancelled);
+        self.cancelled = skipped;
         self.dirty.extend(exceptions.iter().map(|it| it.place));
         self.dirty.extend(removed);
-        self.shadow.put_back(skipped);
     }
 
     /// Attempts that are not known to be stored.

@@ -2,8 +2,8 @@
 
 mod breaker;
 mod health;
+mod operating;
 mod settling;
-mod shadow;
 
 use super::{model::attempt, *};
 use crate::retry::Next;
@@ -133,7 +133,7 @@ fn parked() -> ExceptionState {
 }
 
 fn range(from: Place, to: Place) -> SkippedRange {
-    SkippedRange { generation: 1, from, to, why: "resumed-from-now".into(), matched: 0 }
+    SkippedRange { generation: 1, from, to, why: "resumed-from-now".into() }
 }
 
 // ---- Reading and the cursor ----

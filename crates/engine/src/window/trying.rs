@@ -140,7 +140,7 @@ impl Window {
         [self.ready.first().copied(), retry].into_iter().flatten().min().map(Pick::Probe)
     }
 
-    fn gate(&self, now: Timestamp) -> Gate {
+    pub(super) fn gate(&self, now: Timestamp) -> Gate {
         self.endpoint.as_ref().map_or(Gate::Free, |it| it.gate(self.in_flight(), now))
     }
 
@@ -155,6 +155,7 @@ impl Window {
             }
         }?;
         self.started_at = now;
+        self.replay_was_last = false;
         if let Some(endpoint) = &mut self.endpoint {
             endpoint.handle_start(now);
         }
@@ -191,19 +192,15 @@ impl Window {
         Some(Start { place, event: it.row.event, revision: it.row.revision, try_no: it.row.tries.saturating_add(1), via })
     }
 
-    fn retries_max(&self) -> usize {
+    pub(super) fn retries_max(&self) -> usize {
         (self.limits.concurrency_max.saturating_mul(RETRY_SHARE_PERCENT) / 100).max(1)
     }
 
     /// Whether anything may start but for its own time.
-    fn may_start(&self) -> bool {
+    pub(super) fn may_start(&self) -> bool {
         // While the address is unroutable, one try at a time asks it.
         let slots = if self.hold.is_some() { 1 } else { self.limits.concurrency_max.max(1) };
-        self.active
-            && !self.shadow.is_on()
-            && self.leases.is_none()
-            && self.in_flight() < slots
-            && self.unsettled_attempts() < self.limits.events_max
+        self.active && self.leases.is_none() && self.in_flight() < slots && self.unsettled_attempts() < self.limits.events_max
     }
 
     /// When `poll_start` has something by time alone.
@@ -359,13 +356,10 @@ impl Window {
             .and_then(Clone::clone);
         self.refresh(place, now);
         self.refresh_line(subject.as_ref(), now);
-        if self.shadow.is_on() {
-            self.unread(now);
-        }
     }
 
     /// Keeps how it went; whether this was the second 410.
-    fn note_health(&mut self, outcome: &Outcome, now: Timestamp) -> bool {
+    pub(super) fn note_health(&mut self, outcome: &Outcome, now: Timestamp) -> bool {
         if let Outcome::Unroutable { reason } = outcome {
             let since = self.hold.as_ref().map_or(now, |it| it.since);
             self.hold = Some(Hold { why: reason, since, resume_at: now + UNROUTABLE_RECHECK });
@@ -416,11 +410,12 @@ impl Window {
     /// # Errors
     /// See `RetryRefused`; nothing changed then.
     pub fn retry_now(&mut self, place: Place, now: Timestamp) -> Result<(), RetryRefused> {
-        if !self.active || self.shadow.is_on() {
+        if !self.active {
             return Err(RetryRefused::NotActive);
         }
         match self.state_and_flight(place) {
             (_, true) => return Err(RetryRefused::InFlight),
+            _ if self.is_replaying(place) => return Err(RetryRefused::InFlight),
             (None, false) => return Err(RetryRefused::NotFailed),
             (Some(ExceptionState::Held), false) => return Err(RetryRefused::Held),
             (Some(ExceptionState::Retrying { .. } | ExceptionState::Parked { .. }), false) => {}
@@ -439,7 +434,7 @@ impl Window {
         Ok(())
     }
 
-    fn state_and_flight(&self, place: Place) -> (Option<&ExceptionState>, bool) {
+    pub(super) fn state_and_flight(&self, place: Place) -> (Option<&ExceptionState>, bool) {
         match (self.exceptions.get(&place), self.fresh.get(&place)) {
             (Some(it), _) => (Some(&it.row.state), it.in_flight),
             (None, Some(it)) => (None, it.in_flight),

@@ -196,9 +196,7 @@ pub async fn settlements_ride_along<S: Store>(store: &Arc<S>) {
                 generation: if place % 10 == 9 { 2 } else { 1 },
                 cursor: place,
                 attempts: vec![attempt(place, place, 1)],
-                exceptions: Vec::new(),
-                removed: Vec::new(),
-                skipped: Vec::new(),
+                ..Settlement::default()
             };
             let done = store.settle(settlement).await;
             assert_eq!(done.is_ok(), place % 10 != 9);

@@ -6,7 +6,7 @@ use crate::{
     store::{AttemptSummary, ReaderAccount, ReaderState, SettleError, Settlement},
 };
 use ringback_model::{
-    delivery::{Attempt, Exception, ExceptionState, Excerpt, SkippedRange, Timings, Via},
+    delivery::{Attempt, Exception, ExceptionState, Excerpt, Timings, Via},
     event::{Place, Scope},
     subscription::Subscription,
 };
@@ -19,15 +19,7 @@ async fn furnish<S: Store>(store: &Arc<S>) {
 }
 
 fn settlement(cursor: Place) -> Settlement {
-    Settlement {
-        subscription: 1,
-        generation: 1,
-        cursor,
-        attempts: Vec::new(),
-        exceptions: Vec::new(),
-        removed: Vec::new(),
-        skipped: Vec::new(),
-    }
+    Settlement { subscription: 1, generation: 1, cursor, ..Settlement::default() }
 }
 
 async fn settle<S: Store>(store: &Arc<S>, settlement: Settlement) {
@@ -70,15 +62,12 @@ pub async fn a_settlement_is_there_when_it_returns<S: Store>(store: &Arc<S>) {
     .await;
     assert_eq!(
         state(store).await,
-        ReaderState { cursor: 3, exceptions: vec![exception(2), exception(3)], delivered_above: vec![4], skipped: Vec::new() }
+        ReaderState { cursor: 3, exceptions: vec![exception(2), exception(3)], delivered_above: vec![4], ..ReaderState::default() }
     );
     assert_eq!(store.cursor(1).await, Ok(Some(3)));
     assert_eq!(store.attempts(1, draft(2).id).await, Ok(vec![full]));
     settle(store, Settlement { removed: vec![2, 8], ..settlement(4) }).await;
-    assert_eq!(
-        state(store).await,
-        ReaderState { cursor: 4, exceptions: vec![exception(3)], delivered_above: Vec::new(), skipped: Vec::new() }
-    );
+    assert_eq!(state(store).await, ReaderState { cursor: 4, exceptions: vec![exception(3)], ..ReaderState::default() });
 }
 
 pub async fn nobody_and_another_generation_are_fenced<S: Store>(store: &Arc<S>) {
@@ -122,21 +111,6 @@ pub async fn settling_twice_is_settling_once<S: Store>(store: &Arc<S>) {
     let once = image(store).await;
     settle(store, it).await;
     assert_eq!(image(store).await, once);
-}
-
-pub async fn a_stretch_that_is_skipped_grows<S: Store>(store: &Arc<S>) {
-    furnish(store).await;
-    let range = |from, to, why: &str, matched| SkippedRange { generation: 1, from, to, why: why.into(), matched };
-    let skipped = vec![range(1, 3, "shadow", 2), range(5, 6, "shadow", 1)];
-    settle(store, Settlement { skipped: skipped.clone(), ..settlement(6) }).await;
-    assert_eq!(state(store).await.skipped, skipped);
-    let grown = vec![range(5, 8, "shadow", 3), range(5, 7, "sought", 0)];
-    settle(store, Settlement { skipped: grown, ..settlement(8) }).await;
-    let all = [range(1, 3, "shadow", 2), range(5, 7, "sought", 0), range(5, 8, "shadow", 3)];
-    assert_eq!(state(store).await.skipped, all);
-    // One that comes late is no longer than what is there.
-    settle(store, Settlement { skipped: vec![range(5, 8, "shadow", 3)], ..settlement(8) }).await;
-    assert_eq!(state(store).await.skipped, all);
 }
 
 pub async fn what_is_there_is_written_over<S: Store>(store: &Arc<S>) {
@@ -186,6 +160,49 @@ pub async fn attempts_of_an_earlier_life_are_not_written_over<S: Store>(store: &
     }
     let kept = store.attempts(1, first.event).await.unwrap();
     assert_eq!(kept, [attempt(5, 5, 1), success(5, 5, 2), Attempt { n: 3, ..first }]);
+}
+
+pub async fn attempts_of_replays_and_others_keep_beside_each_other<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let replayed = |id, n, it: Attempt| Attempt { id: ringback_model::AttemptId::from_bits(id), via: Via::Replay, n, ..it };
+    settle(store, Settlement { attempts: vec![attempt(5, 5, 1)], ..settlement(9) }).await;
+    let first = replayed(71, 1, attempt(5, 5, 1));
+    let second = replayed(72, 2, attempt(5, 5, 1));
+    // Twice is once.
+    for _ in 0..2 {
+        settle(store, Settlement { attempts: vec![first.clone(), second.clone()], ..settlement(9) }).await;
+    }
+    // The schedule knows nothing of them, and counts on.
+    let manual = Attempt { via: Via::Manual, ..success(5, 5, 2) };
+    settle(store, Settlement { attempts: vec![manual.clone()], ..settlement(9) }).await;
+    let kept = store.attempts(1, manual.event).await.unwrap();
+    assert_eq!(kept, [attempt(5, 5, 1), Attempt { n: 2, ..first }, Attempt { n: 3, ..second }, Attempt { n: 4, ..manual }]);
+}
+
+pub async fn what_a_replay_delivered_is_counted_apart<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let replayed = |it: Attempt| Attempt { via: Via::Replay, ..it };
+    let attempts = vec![success(2, 2, 1), replayed(success(2, 2, 2)), replayed(success(7, 7, 1)), replayed(attempt(8, 8, 1))];
+    settle(store, Settlement { attempts, ..settlement(3) }).await;
+    let sums = store.attempt_summaries(1, 0, 9).await.unwrap();
+    let seen: Vec<_> = sums.iter().map(|it| (it.place, it.succeeded_in, it.replayed_in, it.delivered_in())).collect();
+    assert_eq!(seen, [(2, Some(1), Some(1), Some(1)), (7, None, Some(1), Some(1)), (8, None, None, None)]);
+    assert_eq!(state(store).await.delivered_above, [7], "a delivery that it arrived by is one");
+}
+
+pub async fn a_settlement_may_skip<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let range = |from, to| ringback_model::delivery::SkippedRange { generation: 1, from, to, why: "cancelled".into() };
+    settle(store, Settlement { exceptions: vec![exception(5)], ..settlement(9) }).await;
+    let it = Settlement { removed: vec![5], skipped: vec![range(4, 5), range(1, 2)], ..settlement(9) };
+    for _ in 0..2 {
+        settle(store, it.clone()).await;
+        let now = state(store).await;
+        assert_eq!((now.skipped, now.exceptions), (vec![range(1, 2), range(4, 5)], vec![]));
+    }
+    let late = Settlement { generation: 2, skipped: vec![range(6, 7)], ..settlement(9) };
+    assert_eq!(store.settle(late).await, Err(SettleError::Fenced));
+    assert_eq!(state(store).await.skipped.len(), 2);
 }
 
 pub async fn exceptions_come_in_order_of_place<S: Store>(store: &Arc<S>) {
@@ -255,9 +272,9 @@ pub async fn summaries_are_of_the_places_asked_for<S: Store>(store: &Arc<S>) {
     seek(store, 0).await;
     let again = Attempt { generation: 2, ..success(5, 5, 2) };
     settle(store, Settlement { generation: 2, attempts: vec![again.clone()], ..settlement(0) }).await;
-    let two = AttemptSummary { place: 2, count: 3, last: attempt(2, 2, 3), succeeded_in: Some(1) };
-    let three = AttemptSummary { place: 3, count: 1, last: attempt(3, 3, 1), succeeded_in: None };
-    let five = AttemptSummary { place: 5, count: 2, last: again, succeeded_in: Some(2) };
+    let two = AttemptSummary { place: 2, count: 3, last: attempt(2, 2, 3), succeeded_in: Some(1), replayed_in: None };
+    let three = AttemptSummary { place: 3, count: 1, last: attempt(3, 3, 1), succeeded_in: None, replayed_in: None };
+    let five = AttemptSummary { place: 5, count: 2, last: again, succeeded_in: Some(2), replayed_in: None };
     for (from, to, want) in [
         (0, 9, vec![&two, &three, &five]),
         (2, 5, vec![&three, &five]),
@@ -284,7 +301,7 @@ pub async fn an_unknown_subscription_has_nothing<S: Store>(store: &Arc<S>) {
 
 pub async fn an_account_is_of_the_places_asked_for<S: Store>(store: &Arc<S>) {
     furnish(store).await;
-    let range = ringback_model::delivery::SkippedRange { generation: 1, from: 6, to: 8, why: "resumed-from-now".into(), matched: 0 };
+    let range = ringback_model::delivery::SkippedRange { generation: 1, from: 6, to: 8, why: "resumed-from-now".into() };
     let it = store.subscriptions().await.unwrap().remove(0);
     let next = Subscription { version: it.version + 1, ..it };
     let mut set = change("acme", [subscribe(next.clone(), None)]);

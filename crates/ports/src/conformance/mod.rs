@@ -26,6 +26,7 @@ pub mod idempotency;
 pub mod listener;
 pub mod log;
 pub mod make;
+pub mod replays;
 pub mod resources;
 pub mod retention;
 pub mod subscriptions;
@@ -131,11 +132,13 @@ macro_rules! conformance_suite {
                 a_fenced_settlement_leaves_no_trace
                 the_cursor_never_moves_backwards
                 settling_twice_is_settling_once
-                a_stretch_that_is_skipped_grows
                 what_is_there_is_written_over
                 delivered_above_is_of_the_cursor_and_the_generation
                 another_life_removes_exceptions_above_where_it_begins
                 attempts_of_an_earlier_life_are_not_written_over
+                attempts_of_replays_and_others_keep_beside_each_other
+                what_a_replay_delivered_is_counted_apart
+                a_settlement_may_skip
                 exceptions_come_in_order_of_place
                 every_state_of_an_exception_reads_back
                 attempts_come_in_order_of_n
@@ -144,6 +147,12 @@ macro_rules! conformance_suite {
                 an_unknown_subscription_has_nothing
                 an_account_is_of_the_places_asked_for
                 whoever_has_rows_is_accounted;
+            replays:
+                a_replay_reads_back_as_it_was_given
+                an_id_belongs_to_one_replay
+                settlements_say_how_far_it_is
+                they_come_last_first_and_by_whose_they_are
+                they_go_alone_or_with_their_subscription;
             control:
                 tenants_come_in_order_of_id
                 keys_come_in_order_of_id
@@ -205,6 +214,7 @@ mod tests {
             ("idempotency", include_str!("idempotency.rs")),
             ("listener", include_str!("listener.rs")),
             ("log", include_str!("log.rs")),
+            ("replays", include_str!("replays.rs")),
             ("resources", include_str!("resources.rs")),
             ("retention", include_str!("retention.rs")),
             ("subscriptions", include_str!("subscriptions.rs")),

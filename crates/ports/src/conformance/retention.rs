@@ -127,7 +127,7 @@ async fn furnish_readers<S: Store>(store: &Arc<S>) {
     for (no, last, cursor) in [(1, 4, 4), (2, 7, 7)] {
         let attempts = (1..=last).map(|it| if it % 2 == 0 { success(it, it, 1) } else { attempt(it, it, 1) }).collect();
         let exceptions = (1..=last).map(exception).collect();
-        let it = Settlement { subscription: no, generation: 1, cursor, attempts, exceptions, removed: Vec::new(), skipped: Vec::new() };
+        let it = Settlement { subscription: no, generation: 1, cursor, attempts, exceptions, ..Settlement::default() };
         store.settle(it).await.unwrap();
     }
 }
@@ -164,7 +164,7 @@ pub async fn a_sweep_is_bounded_and_goes_on<S: Store>(store: &Arc<S>) {
 pub async fn a_range_that_the_cursor_has_not_passed_stays<S: Store>(store: &Arc<S>) {
     furnish(store).await;
     commit(store, change("acme", [subscribe(subscription(1), Some(0))])).await;
-    let range = |from, to| SkippedRange { generation: 1, from, to, why: "retention".into(), matched: 0 };
+    let range = |from, to| SkippedRange { generation: 1, from, to, why: "retention".into() };
     let next = Subscription { version: 2, ..subscription(1) };
     let skipping = Change::Subscription {
         subscription: Box::new(next),
@@ -173,15 +173,7 @@ pub async fn a_range_that_the_cursor_has_not_passed_stays<S: Store>(store: &Arc<
         skipped: vec![range(0, 1), range(1, 3), range(3, 4)],
     };
     commit(store, change("acme", [skipping])).await;
-    let settle = |cursor| Settlement {
-        subscription: 1,
-        generation: 1,
-        cursor,
-        attempts: Vec::new(),
-        exceptions: Vec::new(),
-        removed: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let settle = |cursor| Settlement { subscription: 1, generation: 1, cursor, ..Settlement::default() };
     store.settle(settle(1)).await.unwrap();
     store.truncate(3, 100).await.unwrap();
     store.sweep(0, 100).await.unwrap();

@@ -6,11 +6,12 @@ use ringback_model::{
     EventId,
     delivery::{Attempt, Exception, SkippedRange},
     event::Place,
+    replay::Replay,
     subscription::{Generation, Subscription},
 };
 
 /// What a reader has finished: written in one step, never half of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// Whose (`Subscription::no`).
     pub subscription: u32,
@@ -24,8 +25,10 @@ pub struct Settlement {
     pub exceptions: Vec<Exception>,
     /// Places whose exception is over.
     pub removed: Vec<Place>,
-    /// Stretches that are skipped. One that begins where a stored one of the same generation and `why` does is that one, grown.
+    /// Stretches that are skipped from now on.
     pub skipped: Vec<SkippedRange>,
+    /// Replays of this subscription that are further than before.
+    pub replays: Vec<Replay>,
 }
 
 /// Why a settlement was not stored. Nothing of it was.
@@ -50,6 +53,8 @@ pub struct ReaderState {
     pub delivered_above: Vec<Place>,
     /// All skipped ranges, in order of `from`.
     pub skipped: Vec<SkippedRange>,
+    /// Its replays that run, oldest first.
+    pub replays: Vec<Replay>,
 }
 
 /// The attempts of one delivery, summed up.
@@ -61,8 +66,18 @@ pub struct AttemptSummary {
     pub count: u32,
     /// The last one.
     pub last: Attempt,
-    /// The latest generation in which one succeeded, if any did.
+    /// The latest generation in which one succeeded, if any did; those of replays apart.
     pub succeeded_in: Option<Generation>,
+    /// The latest generation in which one of a replay succeeded, if any did.
+    pub replayed_in: Option<Generation>,
+}
+
+impl AttemptSummary {
+    /// The latest generation in which the event arrived, by whatever try.
+    #[must_use]
+    pub fn delivered_in(&self) -> Option<Generation> {
+        self.succeeded_in.max(self.replayed_in)
+    }
 }
 
 /// What is kept of a subscription and of some of its deliveries, all at one moment.
@@ -88,8 +103,9 @@ pub trait Deliveries {
     /// - Refused as `Fenced` unless the subscription exists with this generation; nothing is stored then.
     /// - The cursor never moves backwards: a lower one is ignored, the rest is stored.
     /// - An attempt or exception that is there already is written over: settling twice equals settling once.
-    /// - A skipped range takes the place of those of its generation and `why` that begin where it does and end no later.
-    /// - An attempt whose number one of an earlier generation has is kept under the next free number.
+    /// - An attempt whose number one of an earlier generation has is kept under the next free number; so is one
+    ///   of a replay whose number another has, and another whose number one of a replay has.
+    /// - Of a replay, its progress is written over the stored one; one that is not stored is left out.
     async fn settle(&self, settlement: Settlement) -> Result<(), SettleError>;
 
     /// Where the reader of this subscription stands; `None` if there is no such subscription.

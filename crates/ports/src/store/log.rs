@@ -3,11 +3,12 @@
 use super::{StoreError, resources::ResourceRow, tenants::StoredType};
 use async_trait::async_trait;
 use ringback_model::{
-    EventId, EventType, KeyId, Subject, TenantId, Timestamp, TypeName,
+    EventId, EventType, KeyId, ReplayId, Subject, TenantId, Timestamp, TypeName,
     delivery::SkippedRange,
     event::{Event, EventDraft, Place, Scope},
     key::{Authority, Key},
     position::Epoch,
+    replay::Replay,
     resource::Version,
     subscription::Subscription,
     tenant::Tenant,
@@ -79,7 +80,17 @@ pub enum Change {
         /// Stretches to skip, added to those that are there. They do not move the cursor: the reader walks over them.
         skipped: Vec<SkippedRange>,
     },
-    /// Removes a subscription with its cursor, exceptions, ranges and attempts.
+    /// Writes a replay; refused as `Exists` when there is one of this id.
+    Replay {
+        /// The row.
+        replay: Box<Replay>,
+    },
+    /// Removes a replay. One that is not there stays so.
+    ReplayDelete {
+        /// Which.
+        id: ReplayId,
+    },
+    /// Removes a subscription with its cursor, exceptions, ranges, attempts and replays.
     SubscriptionDelete {
         /// Which.
         no: u32,

@@ -6,6 +6,7 @@
 pub mod deliveries;
 pub mod idempotency;
 pub mod log;
+pub mod replays;
 pub mod resources;
 pub mod retention;
 pub mod subscriptions;
@@ -16,6 +17,7 @@ pub use idempotency::{Answers, StoredAnswer};
 pub use log::{
     AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, SeenType, Slice,
 };
+pub use replays::Replays;
 pub use resources::{DueTimer, ResourceKey, ResourceQuery, ResourceRow, Resources, Timer};
 pub use retention::Retention;
 pub use subscriptions::Subscriptions;
@@ -23,12 +25,12 @@ pub use tenants::{Control, StoredType};
 
 /// Everything that the service asks of one store.
 pub trait Store:
-    Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static
+    Log + Resources + Deliveries + Replays + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static
 {
 }
 
-impl<T: Log + Resources + Deliveries + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static> Store
-    for T
+impl<T: Log + Resources + Deliveries + Replays + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static>
+    Store for T
 {
 }
 

@@ -220,6 +220,7 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::IdempotencyInProgress => sentences::idempotency_in_progress(),
         Error::IdempotencyKeyReused => sentences::idempotency_key_reused(),
         Error::RateLimited { per_s, retry_after_secs } => sentences::rate_limited(per_s, retry_after_secs),
+        Error::TestsLimited { retry_after_secs } => sentences::tests_limited(retry_after_secs),
         Error::TooManyWaiters { max, of_key } => sentences::too_many_waiters(max, of_key),
         Error::TooSlow => sentences::stream_too_slow(limits::STREAM_TAKEN_SECS_MAX),
         Error::Overloaded => sentences::overloaded(),

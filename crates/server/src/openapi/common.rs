@@ -52,6 +52,13 @@ pub(super) fn query_parameter(op: Op, name: &str) -> Option<(&'static str, Value
             "Seconds to wait for something to answer. `Prefer: wait=n` says the same.",
             json!({ "type": "integer", "minimum": 0, "maximum": limits::WAIT_SECS_MAX, "default": 0 }),
         ),
+        "until" if op == Op::DeliveryList => {
+            ("Only those of events that were made before this.", json!({ "type": "string", "format": "date-time" }))
+        }
+        "since" => ("Only those of events that were made then or later.", json!({ "type": "string", "format": "date-time" })),
+        "status_code" => {
+            ("Only those whose last try was answered with this.", json!({ "type": "integer", "minimum": 100, "maximum": 999 }))
+        }
         "until" => (
             "With `wait`: answer when the status is one of these (`done`, or statuses joined by commas), or none of them can be reached any more.",
             json!({ "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,62}(,[A-Za-z][A-Za-z0-9_-]{0,62}){0,99}$" }),
@@ -140,7 +147,15 @@ pub(super) const HEADERS: [&str; 16] = [
 /// Whether a write's answer is kept for its Idempotency-Key. Who was handed something twice
 /// would do it twice; and what is said of it a second time changes nothing.
 pub(super) const fn keeps_answers(op: Op) -> bool {
-    !matches!(op, Op::SubscriptionPull | Op::SubscriptionAck | Op::SubscriptionNack | Op::SubscriptionExtend | Op::StreamTicketCreate)
+    !matches!(
+        op,
+        Op::SubscriptionTest
+            | Op::SubscriptionPull
+            | Op::SubscriptionAck
+            | Op::SubscriptionNack
+            | Op::SubscriptionExtend
+            | Op::StreamTicketCreate
+    )
 }
 
 /// The headers that a request may bring, as references to the document's parameters.

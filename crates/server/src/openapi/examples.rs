@@ -103,6 +103,7 @@ const OWN: &[Own] = &[
     send(Op::SubscriptionDelete, "one", &[("id", "sub_{}")], "", 204),
     send(Op::SubscriptionPause, "pause", &[("id", "sub_{}")], "", 200),
     send(Op::SubscriptionResume, "go-on", &[("id", "sub_{}")], r#"{"from":"cursor"}"#, 200),
+    send(Op::SubscriptionTest, "a-completed-payment", &[("id", "sub_{}")], r#"{"type":"payment.completed"}"#, 200),
     send(
         Op::SubscriptionPut,
         "to-pull",
@@ -121,8 +122,10 @@ const OWN: &[Own] = &[
     get(Op::SubscriptionExplain, "one", &[("id", "sub_{}"), ("event", "evt_{}")]),
     get(Op::DeliveryList, "of-an-event", &[("event", "evt_{}")]),
     get(Op::DeliveryList, "what-went-wrong", &[("state", "retrying")]),
+    get(Op::DeliveryList, "refused-on-tuesday", &[("status_code", "503"), ("since", "2026-11-23T00:00:00Z"), ("types", "payment.*")]),
     get(Op::DeliveryGet, "one", &[("id", "dlv_{}")]),
     get(Op::DeliveryAttempts, "all", &[("id", "dlv_{}")]),
+    send(Op::DeliveryCancel, "give-up", &[("id", "dlv_{}")], "", 200),
     send(Op::DeliveryRetry, "now", &[("id", "dlv_{}")], "", 202),
     send(
         Op::Batch,

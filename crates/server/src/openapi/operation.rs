@@ -301,14 +301,22 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
         Op::SubscriptionDelete => op(Subscriptions, "Delete a subscription", "What it was still owed is owed no more.")
             .on(Conditions::Write)
             .answers([empty(204, "It is gone.", &[])]),
-        Op::SubscriptionPause => op(Subscriptions, "Pause", "Nothing new is sent; the position stays, and so does what is owed.")
+        Op::SubscriptionPause => op(Subscriptions, "Pause", "Nothing new is sent; the position stays, and so does what is owed: `waits` says how much that is.")
             .reads(Body::Empty)
             .refuses(&[SubscriptionNotActive])
             .answers([ok("The paused subscription.", s("Subscription"), &["ETag"])]),
-        Op::SubscriptionResume => op(Subscriptions, "Resume", "Goes on where it stood, or with `\"from\":\"now\"` skips what came meanwhile.")
+        Op::SubscriptionResume => op(Subscriptions, "Resume", "Goes on where it stood, or with `\"from\":\"now\"` skips what came meanwhile; `skipped` says how much that was.")
             .reads(Body::Optional(s("Resume")))
             .refuses(&[SubscriptionNotActive])
             .answers([ok("The active subscription.", s("Subscription"), &["ETag"])]),
+        Op::SubscriptionTest => op(
+            Subscriptions,
+            "Test the endpoint",
+            "Sends an example of an event type now, signed and formed as a real one, also while it is paused. The example is not in the log (its `sequence` is 0), and nothing of it is kept: the answer is all there is. An `Idempotency-Key` keeps nothing here.",
+        )
+        .reads(Body::Optional(s("Test")))
+        .refuses(&[Conflict, UnknownEventType])
+        .answers([ok("The attempt, whatever came of it.", s("Attempt"), &[])]),
         Op::SubscriptionPull => op(
             Subscriptions,
             "Pull",
@@ -370,7 +378,7 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
         Op::DeliveryList => op(
             Deliveries,
             "Deliveries",
-            "Of a subscription or of an event. Without either: those that did not succeed at first try.",
+            "Of a subscription or of an event. Without either: those that did not succeed at first try. `status_code` is that of the last try; `since` and `until` are about when the event was made. A page may be empty and have a `next_cursor`: it says how far the search has come.",
         )
         .answers([ok("A page.", list_of(s("Delivery")), &[])]),
         Op::DeliveryGet => op(Deliveries, "One delivery", "What became of one event for one subscription.").answers([ok("The delivery.", s("Delivery"), &[])]),
@@ -379,6 +387,15 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
             .reads(Body::Empty)
             .refuses(&[Conflict, SubscriptionNotActive])
             .answers([Good { status: 202, says: "It will be tried at once.", content: Content::Json(s("Delivery")), headers: &[] }]),
+
+        Op::DeliveryCancel => op(
+            Deliveries,
+            "Cancel",
+            "It is skipped: not tried any more, unless a replay sends it. One that is skipped already stays so. Delivered ones, and ones that are in flight, can't be cancelled.",
+        )
+        .reads(Body::Empty)
+        .refuses(&[Conflict, LimitReached])
+        .answers([ok("The delivery as it is now.", s("Delivery"), &[])]),
 
         Op::Batch => op(
             Batches,

@@ -81,14 +81,7 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
     let revision = subscription.revision_no(start.revision).ok_or("its revision is gone")?;
     let push = subscription.push.as_ref().ok_or("it is pulled now")?;
     let at = service.now();
-    let Signed { headers, body } = signed(service, &subscription, push, &event, revision, at)?;
-    let request = PushRequest {
-        url: push.url.clone(),
-        authority: subscription.authority,
-        headers,
-        body,
-        timeout: Duration::from_millis(u64::from(push.timeout_ms)),
-    };
+    let request = signed(service, &subscription, push, &event, revision, at)?.request(&subscription, push);
     let answered = service.inner.sender.send(request).await;
     let outcome = answered.outcome;
     let attempt = Attempt {
@@ -127,16 +120,17 @@ pub(crate) struct Signed {
     pub(crate) body: Bytes,
 }
 
-/// Makes all of a request but the sending; whether that went well. What is in the shadow shows by it that it would work.
-pub(super) fn try_out(service: &Service, subscription: &Subscription, event: &Event, revision: &Revision, at: Timestamp) -> bool {
-    let made = match &subscription.push {
-        Some(push) => signed(service, subscription, push, event, revision, at).map(drop),
-        None => Err("it is pulled now".into()),
-    };
-    if let Err(why) = &made {
-        tracing::warn!(subscription.id = %subscription.id, "what is in the shadow could not be signed, and waits: {why}");
+impl Signed {
+    /// The request of one try.
+    pub(crate) fn request(self, subscription: &Subscription, push: &Push) -> PushRequest {
+        PushRequest {
+            url: push.url.clone(),
+            authority: subscription.authority,
+            headers: self.headers,
+            body: self.body,
+            timeout: Duration::from_millis(u64::from(push.timeout_ms)),
+        }
     }
-    made.is_ok()
 }
 
 /// Renders an event as the revision says, and signs exactly those bytes with the time of this try.

@@ -3,7 +3,7 @@
 use super::pull::{Ask, Batch, Heard, PullRefused, Said, SayRefused};
 use ringback_engine::{
     delivery_state::InWindow,
-    window::{Health, RetryRefused},
+    window::{CancelRefused, Counts, Health, RetryRefused},
 };
 use ringback_model::{
     EventId, TenantId, Timestamp,
@@ -53,8 +53,8 @@ pub(crate) struct ReaderView {
     pub(crate) cursor: Place,
     pub(crate) health: Health,
     pub(crate) first_exception: Option<Place>,
-    /// Events that were matched in the shadow.
-    pub(crate) shadowed: u64,
+    /// Its exceptions.
+    pub(crate) counts: Counts,
 }
 
 /// Where one delivery stands in its window.
@@ -109,6 +109,9 @@ pub(crate) struct Figures {
 /// What became of a wish to try a delivery now; `None` when its subscription is not read.
 pub(super) type Retried = Option<Result<oneshot::Receiver<Result<(), SayRefused>>, RetryRefused>>;
 
+/// What became of a wish to cancel a delivery; `None` when its subscription is not read.
+pub(super) type Cancelled = Option<Result<oneshot::Receiver<Result<(), SayRefused>>, CancelRefused>>;
+
 #[derive(Debug)]
 pub(super) enum Command {
     /// Nothing but a reason to look again.
@@ -147,6 +150,11 @@ pub(super) enum Command {
         place: Place,
         reply: oneshot::Sender<Retried>,
     },
+    Cancel {
+        no: u32,
+        place: Place,
+        reply: oneshot::Sender<Cancelled>,
+    },
     Pull {
         no: u32,
         ask: Ask,
@@ -156,10 +164,6 @@ pub(super) enum Command {
         target: Place,
         why: &'static str,
         reply: oneshot::Sender<Result<Vec<SkippedRange>, SayRefused>>,
-    },
-    Flush {
-        no: u32,
-        reply: oneshot::Sender<Result<(), SayRefused>>,
     },
     EventsOf {
         no: u32,
@@ -206,9 +210,9 @@ impl Command {
             | Self::Below { no, .. }
             | Self::DropBelow { no, .. }
             | Self::RetryNow { no, .. }
+            | Self::Cancel { no, .. }
             | Self::Pull { no, .. }
             | Self::Halt { no, .. }
-            | Self::Flush { no, .. }
             | Self::EventsOf { no, .. }
             | Self::Say { no, .. }
             | Self::Standings { no, .. } => Some(*no),
@@ -288,6 +292,14 @@ impl Handle {
         }
     }
 
+    /// Returns when it is stored. `None` when the subscription is not read at all.
+    pub(crate) async fn cancel(&self, no: u32, place: Place) -> Option<Result<Result<(), SayRefused>, CancelRefused>> {
+        match self.ask(|reply| Command::Cancel { no, place, reply }).await.flatten()? {
+            Ok(stored) => Some(Ok(stored.await.unwrap_or(Err(SayRefused::Fenced)))),
+            Err(why) => Some(Err(why)),
+        }
+    }
+
     /// Hands out events, or waits for them until the deadline. `None` when the subscription is gone.
     pub(crate) async fn pull(&self, no: u32, limit: usize, lease: Duration, deadline: Timestamp) -> Option<Result<Batch, PullRefused>> {
         self.ask(|reply| Command::Pull { no, ask: Ask { limit, lease, deadline, reply } }).await
@@ -297,11 +309,6 @@ impl Handle {
     /// its next life skips if that begins at `target`. `None` when the subscription is not read at all.
     pub(crate) async fn halt(&self, no: u32, target: Place, why: &'static str) -> Option<Result<Vec<SkippedRange>, SayRefused>> {
         self.ask(|reply| Command::Halt { no, target, why, reply }).await
-    }
-
-    /// Returns when everything that the reader knows now is stored. `None` when the subscription is not read at all.
-    pub(crate) async fn flush(&self, no: u32) -> Option<Result<(), SayRefused>> {
-        self.ask(|reply| Command::Flush { no, reply }).await
     }
 
     /// The events of these places, as far as the reader knows them.

@@ -23,6 +23,9 @@ use std::{
 };
 use tokio::sync::oneshot;
 
+/// Why a delivery that somebody cancelled is skipped.
+const CANCELLED: &str = "cancelled";
+
 /// What somebody who pulls wants.
 #[derive(Debug)]
 pub(crate) struct Ask {
@@ -286,6 +289,28 @@ impl Dispatcher {
                 let _ = reply.send(Some(Err(why)));
             }
             Ok(()) => {
+                let (stored, is_stored) = oneshot::channel();
+                self.when_stored(no, Waiter::Stored(stored));
+                let _ = reply.send(Some(Ok(is_stored)));
+            }
+        }
+        self.ready.insert(no);
+    }
+
+    pub(super) fn cancel(&mut self, no: u32, place: Place, reply: oneshot::Sender<super::handle::Cancelled>, now: Timestamp) {
+        let Some(reader) = self.readers.get_mut(&no) else {
+            let _ = reply.send(None);
+            return;
+        };
+        // Neighbours are one stretch in the window, and rows of their own at rest.
+        let ranges_max = if reader.skipped.len() < limits::SKIPPED_RANGES_MAX { limits::SKIPPED_RANGES_MAX } else { 0 };
+        match reader.window.cancel(place, CANCELLED, ranges_max, now) {
+            Err(why) => {
+                let _ = reply.send(Some(Err(why)));
+            }
+            Ok(range) => {
+                reader.skipped.push(range);
+                self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
                 let (stored, is_stored) = oneshot::channel();
                 self.when_stored(no, Waiter::Stored(stored));
                 let _ = reply.send(Some(Ok(is_stored)));

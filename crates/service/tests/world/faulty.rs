@@ -3,10 +3,11 @@
 
 use async_trait::async_trait;
 use ringback_model::{
-    EventId, EventType, ResourceId, Subject, TenantId, Timestamp, TypeName,
+    EventId, EventType, ReplayId, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception},
     event::{Event, Place, Scope, Seq},
     key::{Authority, Key},
+    replay::Replay,
     resource::Version,
     subscription::Subscription,
     tenant::Tenant,
@@ -15,8 +16,8 @@ use ringback_ports::{
     fake::store::MemoryStore,
     store::{
         Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount,
-        ReaderState, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError, Settlement, Slice, StoreError,
-        StoredAnswer, StoredType, Subscriptions,
+        ReaderState, Replays, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError, Settlement, Slice,
+        StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
 use std::collections::BTreeSet;
@@ -322,6 +323,23 @@ impl Deliveries for FaultyStore {
 
     async fn accounted(&self) -> Result<Vec<u32>, StoreError> {
         self.inner.accounted().await
+    }
+}
+
+#[async_trait]
+impl Replays for FaultyStore {
+    async fn replay(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        self.inner.replay(id).await
+    }
+
+    async fn replays(
+        &self,
+        tenant: Option<&TenantId>,
+        subscription: Option<u32>,
+        before: Option<ReplayId>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, StoreError> {
+        self.inner.replays(tenant, subscription, before, limit).await
     }
 }
 

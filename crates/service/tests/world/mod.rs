@@ -315,7 +315,6 @@ pub fn subscription(url: &str) -> NewSubscription {
             delays: vec![10, 60, 600],
         }),
         all_tenants: false,
-        state: None,
     }
 }
 

@@ -97,6 +97,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         destination_not_allowed("/push/url", "This address isn't reachable from the public internet.");
         unknown_event_type("/types/0", "payment.complete", Some("payment.completed"));
         rate_limited(10, 1);
+        tests_limited(7);
         not_http();
         too_many_waiters(20_000, false);
         internal();

@@ -5,8 +5,9 @@ use crate::store::{AttemptSummary, Deliveries, ReaderAccount, ReaderState, Settl
 use async_trait::async_trait;
 use ringback_model::{
     EventId,
-    delivery::{Attempt, Exception},
+    delivery::{Attempt, Exception, Via},
     event::Place,
+    replay::ReplayState,
 };
 use std::ops::Bound;
 
@@ -25,7 +26,10 @@ impl Deliveries for MemoryStore {
                 range.find(|(_, old)| old.id == it.id).map(|(key, _)| key.1)
             };
             let all = (it.place, 0)..=(it.place, u32::MAX);
-            let taken = reader.attempts.get(&(it.place, it.n)).is_some_and(|old| old.generation < it.generation);
+            let taken = reader
+                .attempts
+                .get(&(it.place, it.n))
+                .is_some_and(|old| old.generation < it.generation || old.via == Via::Replay || it.via == Via::Replay);
             if let Some(n) = own(&mut reader.attempts.range(all.clone())) {
                 it.n = n;
             } else if taken {
@@ -37,9 +41,11 @@ impl Deliveries for MemoryStore {
         for place in settlement.removed {
             reader.exceptions.remove(&place);
         }
-        for it in settlement.skipped {
-            reader.skipped.retain(|_, old| (old.from, old.generation, &old.why) != (it.from, it.generation, &it.why) || old.to > it.to);
-            reader.skipped.insert((it.from, it.generation, it.to), it);
+        reader.skipped.extend(settlement.skipped.into_iter().map(|it| ((it.from, it.generation, it.to), it)));
+        for it in settlement.replays {
+            if let Some(stored) = state.replays.get_mut(&it.id) {
+                stored.progress = it.progress;
+            }
         }
         Ok(())
     }
@@ -57,6 +63,10 @@ impl Deliveries for MemoryStore {
                 exceptions: it.exceptions.values().cloned().collect(),
                 delivered_above,
                 skipped: it.skipped.values().cloned().collect(),
+                replays: {
+                    let running = |it: &&ringback_model::replay::Replay| it.progress.state == ReplayState::Running;
+                    state.replays.values().filter(|it| it.subscription == subscription).filter(running).cloned().collect()
+                },
             }
         }))
     }
@@ -109,14 +119,16 @@ fn summaries(reader: &Reader, from: Place, to: Place) -> Vec<AttemptSummary> {
         return out;
     }
     for ((place, _), attempt) in reader.attempts.range((from.saturating_add(1), 0)..=(to, u32::MAX)) {
-        let succeeded_in = attempt.succeeded().then_some(attempt.generation);
+        let arrived = attempt.succeeded().then_some(attempt.generation);
+        let (succeeded_in, replayed_in) = if attempt.via == Via::Replay { (None, arrived) } else { (arrived, None) };
         match out.last_mut().filter(|it| it.place == *place) {
             Some(sum) => {
                 sum.count += 1;
                 sum.last = attempt.clone();
                 sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
+                sum.replayed_in = sum.replayed_in.max(replayed_in);
             }
-            None => out.push(AttemptSummary { place: *place, count: 1, last: attempt.clone(), succeeded_in }),
+            None => out.push(AttemptSummary { place: *place, count: 1, last: attempt.clone(), succeeded_in, replayed_in }),
         }
     }
     out

@@ -142,8 +142,19 @@ impl State {
                 reader.skipped.extend(skipped.into_iter().map(|it| ((it.from, it.generation, it.to), it)));
                 put(self, undo, |it| &mut it.readers, no, Some(reader));
             }
+            Change::Replay { replay } => {
+                if self.replays.contains_key(&replay.id) {
+                    return Err(CommitError::Refused(Refused::Exists { change: at }));
+                }
+                put(self, undo, |it| &mut it.replays, replay.id, Some(*replay));
+            }
+            Change::ReplayDelete { id } => put(self, undo, |it| &mut it.replays, id, None),
             Change::SubscriptionDelete { no, expected } => {
                 check(at, expected, self.readers.get(&no).map(|it| it.subscription.version))?;
+                let own: Vec<_> = self.replays.values().filter(|it| it.subscription == no).map(|it| it.id).collect();
+                for id in own {
+                    put(self, undo, |it| &mut it.replays, id, None);
+                }
                 put(self, undo, |it| &mut it.readers, no, None);
             }
             Change::Type { stored, expected } => {

@@ -9,6 +9,7 @@
 mod deliveries;
 mod idempotency;
 mod log;
+mod replays;
 mod resources;
 mod retention;
 mod subscriptions;
@@ -16,10 +17,11 @@ mod tenants;
 
 use crate::store::{AuditEntry, CommitError, Listener, ResourceRow, StoredAnswer, StoredType};
 use ringback_model::{
-    EventId, EventType, KeyId, ResourceId, TenantId, Timestamp, TypeName,
+    EventId, EventType, KeyId, ReplayId, ResourceId, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, SkippedRange},
     event::{Event, Place, Seq, Sequence},
     key::Key,
+    replay::Replay,
     subscription::{Generation, Subscription},
     tenant::Tenant,
 };
@@ -54,6 +56,7 @@ struct State {
     keys: BTreeMap<KeyId, Key>,
     types: BTreeMap<TypeName, StoredType>,
     readers: BTreeMap<u32, Reader>,
+    replays: BTreeMap<ReplayId, Replay>,
     answers: BTreeMap<[u8; 32], StoredAnswer>,
     meta: BTreeMap<String, Vec<u8>>,
     audit: Vec<Audited>,

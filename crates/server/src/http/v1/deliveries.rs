@@ -2,7 +2,7 @@
 
 use crate::http::{answer::Answer, call::Call, failure::Failure};
 use http::StatusCode;
-use ringback_model::{DeliveryId, EventId, SubscriptionId, delivery::DeliveryState};
+use ringback_model::{DeliveryId, EventId, Subject, SubscriptionId, delivery::DeliveryState, subscription::TypePattern};
 use ringback_service::{DeliveryQuery, DeliveryView};
 use ringback_wire::{self as wire, AttemptView, list::List};
 
@@ -14,12 +14,29 @@ pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
         subscription: parameter(&call, "subscription", |it| SubscriptionId::parse(it).ok(), || "a subscription's id".into())?,
         event: parameter(&call, "event", |it| it.parse::<EventId>().ok(), || "an event's id, `evt_` and 26 characters".into())?,
         state: parameter(&call, "state", DeliveryState::parse, || format!("one of: {}", states()))?,
+        status_code: parameter(
+            &call,
+            "status_code",
+            |it| it.parse::<u16>().ok().filter(|it| (100..=999).contains(it)),
+            || "a status code, 100 to 999".into(),
+        )?,
+        types: parameter(&call, "types", types, || "event types joined by commas, such as `payment.completed` or `payment.*`".into())?
+            .unwrap_or_default(),
+        subject: parameter(&call, "subject", |it| Subject::parse(it).ok(), || "a subject, such as `/payment/123`".into())?,
+        since: parameter(&call, "since", |it| wire::read::parse_time(it).ok(), || TIME.into())?,
+        until: parameter(&call, "until", |it| wire::read::parse_time(it).ok(), || TIME.into())?,
         limit: query.limit()?,
         after: query.one("after").map(Into::into),
     };
     let page = call.service().deliveries(&call.ctx, query).await?;
     let data = page.items.iter().map(view).collect();
     Ok(Answer::view(StatusCode::OK, &List { data, next_cursor: page.next_cursor }))
+}
+
+const TIME: &str = "an RFC 3339 time, such as `2026-11-23T18:00:00Z`";
+
+fn types(text: &str) -> Option<Vec<TypePattern>> {
+    text.split(',').map(|it| TypePattern::parse(it.trim()).ok()).collect()
 }
 
 fn parameter<T>(
@@ -51,6 +68,14 @@ pub(crate) async fn retry(mut call: Call) -> Result<Answer, Failure> {
     call.no_body()?;
     let (write, finish) = call.write(|made: &DeliveryView| Answer::view(StatusCode::ACCEPTED, &view(made)));
     finish(call.service().retry_delivery(&call.ctx, id, write).await?)
+}
+
+/// `POST /v1/deliveries/{id}/cancel`: never, unless somebody replays it.
+pub(crate) async fn cancel(mut call: Call) -> Result<Answer, Failure> {
+    let id = id(&call)?;
+    call.no_body()?;
+    let (write, finish) = call.write(|made: &DeliveryView| Answer::view(StatusCode::OK, &view(made)));
+    finish(call.service().cancel_delivery(&call.ctx, id, write).await?)
 }
 
 fn id(call: &Call) -> Result<DeliveryId, Failure> {

@@ -9,7 +9,7 @@ use ringback_service::{
     SubscriptionWritten, Word, json,
 };
 use ringback_wire::{
-    self as wire, ClauseView, ExplainedView, Resume, Settle, SettledView,
+    self as wire, AttemptView, ClauseView, ExplainedView, Resume, Settle, SettledView, WaitsView,
     list::List,
     pull::PulledView,
     sentences::{self, fields},
@@ -74,7 +74,6 @@ fn new_subscription(call: &Call) -> Result<(Ctx, NewSubscription), Failure> {
             delays: push.delays,
         }),
         all_tenants,
-        state: new.state,
     };
     Ok((ctx, new))
 }
@@ -124,7 +123,6 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
         delays: read.delays,
         signing: signing(read.signing),
         pulled: read.pulled,
-        state: read.state,
     };
     let (write, finish) = call.write(written);
     let result = service.patch_subscription(&call.ctx, &id, patch, if_match, write).await;
@@ -156,6 +154,13 @@ pub(crate) async fn resume(mut call: Call) -> Result<Answer, Failure> {
     };
     let (write, finish) = call.write(written);
     finish(call.service().resume(&call.ctx, &id, from, write).await?)
+}
+
+/// `POST /v1/subscriptions/{id}/test`: an example is sent now; the attempt.
+pub(crate) async fn test(call: Call) -> Result<Answer, Failure> {
+    let test = wire::Test::read(call.json_if_any()?.as_ref())?;
+    let attempt = call.service().test_subscription(&call.ctx, &id(&call)?, test.event_type).await?;
+    Ok(Answer::view(StatusCode::OK, &AttemptView::of_test(&attempt)))
 }
 
 /// `POST /v1/subscriptions/{id}/seek`: goes on somewhere else in the log.
@@ -276,7 +281,12 @@ fn written(made: &SubscriptionWritten) -> Answer {
     }
     let it = &made.view;
     let status = if made.created { StatusCode::CREATED } else { StatusCode::OK };
-    let answer = Answer::view(status, &view(it, made.secret.clone())).etag(it.subscription.version);
+    let shown = wire::SubscriptionView {
+        skipped: made.skipped,
+        waits: made.waits.map(|it| WaitsView { events: it.events, retries: it.retries }),
+        ..view(it, made.secret.clone())
+    };
+    let answer = Answer::view(status, &shown).etag(it.subscription.version);
     let answer = if made.created { answer.location(&format!("/v1/subscriptions/{}", it.subscription.id)) } else { answer };
     if made.secret.is_some() { answer.secret() } else { answer }
 }
@@ -284,9 +294,5 @@ fn written(made: &SubscriptionWritten) -> Answer {
 fn view(it: &SubscriptionView, secret: Option<String>) -> wire::SubscriptionView {
     let health = Health { state: it.health.state, why: it.health.why.clone(), since: it.health.since.to_string() };
     let oldest_at = it.oldest_at.map(|it| it.to_string());
-    wire::SubscriptionView {
-        oldest_at,
-        shadowed: it.shadowed,
-        ..wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret)
-    }
+    wire::SubscriptionView { oldest_at, ..wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret) }
 }

@@ -7,6 +7,7 @@ mod event_types;
 mod events;
 mod keys;
 mod log;
+mod operate;
 mod pull;
 mod stream_tickets;
 mod subscription_secret;
