@@ -13,7 +13,8 @@ use crate::{
     dispatcher::{Segment, Segments, Standing, Standings},
     idempotency::Decision,
     page::Page,
-    subscriptions::meets,
+    subscriptions::{may_see, meets, one_tenants},
+    types::ServedType,
 };
 use ringback_engine::{
     delivery_state::{Facts, InWindow, delivery_state},
@@ -363,15 +364,17 @@ impl Service {
             matching::matches(subscription, it, event) && meets(self.filter_of(it, subscription.authority).as_ref(), event)
         });
         let awaited = subscription.until.is_none() || subscription.subject.is_none();
-        let awaited = awaited || self.awaited(subscription).is_some_and(|it| matching::one_shot(event, &it));
+        let awaited = awaited || self.awaited(subscription).is_some_and(|(_, statuses)| matching::one_shot(event, &statuses));
         begun && matches && awaited
     }
 
-    /// The statuses that a one-shot waits for; `None` if it is none, or its type is not served.
-    pub(crate) fn awaited(&self, subscription: &Subscription) -> Option<Vec<StatusName>> {
+    /// What a one-shot waits for: the type of its resource, and the statuses. `None` if
+    /// it is none, or its type is not served.
+    pub(crate) fn awaited(&self, subscription: &Subscription) -> Option<(Arc<ServedType>, Vec<StatusName>)> {
         let (until, subject) = (subscription.until.as_ref()?, subscription.subject.as_ref()?);
-        let served = self.types().route(subject.as_str()).map(|(served, _)| served)?;
-        self.until_statuses(&served, until).ok()
+        let (served, _) = self.types().route(subject.as_str())?;
+        let statuses = self.until_statuses(&served, until).ok()?;
+        Some((served, statuses))
     }
 
     /// The subscription and the event of a delivery id, if the caller may see both.
@@ -379,8 +382,7 @@ impl Service {
         let missing = || Error::NotFound { noun: "delivery", id: id.to_string() };
         let (no, place) = self.inner.secrets.delivery.decode(id).ok_or_else(missing)?;
         let subscription = self.registry().subscription_no(no).cloned().ok_or_else(missing)?;
-        let own = ctx.scope.holds(&subscription.tenant);
-        if !own || self.find(ctx, &subscription.id).is_err() {
+        if !may_see(ctx, &subscription) {
             return Err(missing());
         }
         let event = self.inner.store.event_at(&subscription.scope, place).await?.ok_or_else(missing)?;
@@ -417,6 +419,7 @@ impl Service {
     /// `NotFound`, `NotActive`, `Conflict` (it is in flight, delivered, or waits behind another).
     pub async fn retry_delivery(&self, ctx: &Ctx, id: DeliveryId, write: Write<DeliveryView>) -> Result<Outcome<DeliveryView>, Error> {
         let (subscription, event) = self.parts(ctx, id).await?;
+        one_tenants(ctx, &subscription)?;
         let place = event.place(&subscription.scope);
         let not_active = || Error::NotActive { id: subscription.id.clone(), state: subscription.state };
         if subscription.state != State::Active && subscription.state != State::Done {

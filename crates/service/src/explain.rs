@@ -22,7 +22,7 @@ impl Service {
         let known = if in_scope { Some(self.known(&subscription, &[place]).await?) } else { None };
         let delivery = known.as_ref().and_then(|known| self.view_delivery(ctx, &subscription, &event, known));
         let filter = subscription.revision_at(place).and_then(|it| self.filter_of(it, subscription.authority));
-        let awaited = self.awaited(&subscription);
+        let awaited = self.awaited(&subscription).map(|(_, statuses)| statuses);
         let views = self.inner.dispatcher.views(vec![subscription.no]).await;
         let standing = known.as_ref().and_then(|it| it.standing(place));
         let explained = explain(&Facts {

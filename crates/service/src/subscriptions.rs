@@ -17,7 +17,7 @@ pub(crate) use filter::{condition, meets};
 pub use pausing::{ResumeFrom, Waits};
 pub use signing::{SigningKeys, SigningPatch};
 
-use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, resources::IfMatch};
+use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, locks::Turn, resources::IfMatch};
 use ringback_engine::lifecycle;
 use ringback_model::{
     ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
@@ -471,9 +471,7 @@ impl Service {
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
         self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
+            let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             if_match.check(Some(before.version), || None)?;
             if patch.url.as_deref().is_some_and(|it| before.url() != Some(it)) {
                 service.vet(patch.url.as_deref(), before.authority).await?;
@@ -614,9 +612,7 @@ impl Service {
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
         self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
+            let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             if_match.check(Some(before.version), || None)?;
             let view = service.subscription_view(&before).await?;
             let written = SubscriptionWritten { view, secret: None, created: false, deleted: true, skipped: None, waits: None };
@@ -717,7 +713,7 @@ impl Service {
         .await
     }
 
-    pub(crate) async fn turn_with(&self, subscription: &Subscription) -> crate::locks::Turn<'_> {
+    pub(crate) async fn turn_with(&self, subscription: &Subscription) -> Turn<'_> {
         self.inner.locks.turn(format!("subscription {}", subscription.no)).await
     }
 
@@ -730,26 +726,60 @@ impl Service {
     }
 
     /// The subscription, if the caller may see it.
+    ///
+    /// # Errors
+    /// `NotFound`; `StarNotPossible` where several tenants have one of that id.
     pub(crate) fn find(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<Arc<Subscription>, Error> {
         let registry = self.registry();
         let found = match &ctx.scope {
             Scope::Tenant(tenant) => registry.subscription(tenant, id.as_str()),
-            Scope::All => registry.subscriptions_of(None).find(|it| it.id == *id),
+            Scope::All => {
+                let mut all = registry.subscriptions_of(None).filter(|it| it.id == *id);
+                let first = all.next();
+                // Ids that somebody chose are one tenant's own.
+                if all.next().is_some() {
+                    return Err(Error::StarNotPossible);
+                }
+                first
+            }
         };
-        // What an operator made over all tenants is not the business of the tenant it is filed under.
         found
-            .filter(|it| it.scope != Scope::All || ctx.authority() == Authority::Operator)
+            .filter(|it| may_see(ctx, it))
             .cloned()
             .ok_or_else(|| Error::NotFound { noun: "subscription", id: id.to_string() })
     }
 
     /// The subscription, if the caller may change it. What was made with an operator's
     /// authority calls where only operators may call, and is sent what only they may see.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`; `StarNotPossible` where it is one tenant's and the request is about all of them.
     pub(crate) fn find_to_change(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<Arc<Subscription>, Error> {
         let found = self.find(ctx, id)?;
         ctx.require(found.authority, || "change a subscription that an operator made".into())?;
+        one_tenants(ctx, &found)?;
         Ok(found)
     }
+
+    /// As `find_to_change`, with a turn: what is changed is what is there.
+    pub(crate) async fn turn_to_change(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<(Turn<'_>, Arc<Subscription>), Error> {
+        let before = self.find_to_change(ctx, id)?;
+        let turn = self.turn_with(&before).await;
+        // Whoever had the turn before may have changed it.
+        Ok((turn, self.find_to_change(ctx, id)?))
+    }
+}
+
+/// Whether a subscription of the caller's tenant is shown to it: what an operator
+/// made over all tenants is not the business of the tenant it is filed under.
+pub(crate) fn may_see(ctx: &Ctx, it: &Subscription) -> bool {
+    ctx.scope.holds(&it.tenant) && (it.scope != Scope::All || ctx.authority() == Authority::Operator)
+}
+
+/// `*` reads; what is one tenant's is changed in that tenant's name, so that the log of
+/// changes, the limits and the keys of repeated requests are that tenant's.
+pub(crate) fn one_tenants(ctx: &Ctx, it: &Subscription) -> Result<(), Error> {
+    if ctx.scope == Scope::All && it.scope != Scope::All { Err(Error::StarNotPossible) } else { Ok(()) }
 }
 
 /// Who owns a new subscription, and whose events it reads.

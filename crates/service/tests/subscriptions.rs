@@ -6,7 +6,7 @@
 mod world;
 
 use ringback_model::{
-    Subject,
+    Subject, SubscriptionId,
     delivery::DeliveryState,
     event::Scope,
     key::Authority,
@@ -16,7 +16,7 @@ use ringback_ports::{
     fake::sender::{self, answered},
     sender::Answered,
 };
-use ringback_service::{DeliveryQuery, Error, IfMatch, Needs, ResumeFrom, SubscriptionPatch, Write};
+use ringback_service::{DeliveryQuery, Error, IfMatch, Needs, PullQuery, ResumeFrom, SubscriptionPatch, Write};
 use serde_json::json;
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 use world::{URL, World, event, fresh, subscription};
@@ -356,6 +356,48 @@ fn subscriptions_over_all_tenants_are_an_operators() {
     let shown = world.run(world.service.deliveries(&world.operator_ctx("default"), query)).unwrap().items;
     assert_eq!(shown.len(), 1);
     assert!(matches!(world.run(world.service.delivery(&tenant, shown[0].id)), Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn under_all_tenants_one_tenants_subscription_is_read_and_not_changed() {
+    let world = World::new();
+    world.put_tenant("acme");
+    let (acme, star) = (world.operator_ctx("acme"), world.operator_ctx("*"));
+    let made = fresh(world.run(world.service.create_subscription(&acme, subscription(URL), Write::plain())).unwrap());
+    let id = made.view.subscription.id.clone();
+    assert_eq!(world.run(world.service.subscription(&star, &id)).unwrap().subscription.id, id);
+    let refused = |it: Result<(), Error>| assert!(matches!(it, Err(Error::StarNotPossible)), "{it:?}");
+    let none = || IfMatch::None;
+    let patch = SubscriptionPatch { description: Some("mine".into()), ..SubscriptionPatch::default() };
+    refused(world.run(world.service.patch_subscription(&star, &id, patch, none(), Write::plain())).map(drop));
+    refused(world.run(world.service.pause(&star, &id, Write::plain())).map(drop));
+    refused(world.run(world.service.resume(&star, &id, ResumeFrom::Now, Write::plain())).map(drop));
+    refused(world.run(world.service.seek(&star, &id, "start".into(), none(), Write::plain())).map(drop));
+    refused(world.run(world.service.rotate_secret(&star, &id, None, None, none(), Write::plain())).map(drop));
+    refused(world.run(world.service.delete_subscription(&star, &id, none(), Write::plain())).map(drop));
+    let query = PullQuery { limit: 1, wait: Duration::ZERO, lease: Duration::from_secs(60) };
+    refused(world.run(world.service.pull(&star, &id, query)).map(drop));
+    assert_eq!(world.run(world.service.subscription(&acme, &id)).unwrap().subscription.version, made.view.subscription.version);
+}
+
+#[test]
+fn an_id_that_two_tenants_chose_is_not_guessed_at() {
+    let world = World::new();
+    let id = SubscriptionId::parse("billing").unwrap();
+    for tenant in ["acme", "globex"] {
+        world.put_tenant(tenant);
+        let ctx = world.operator_ctx(tenant);
+        fresh(world.run(world.service.put_subscription(&ctx, &id, subscription(URL), IfMatch::None, Write::plain())).unwrap());
+        assert_eq!(world.run(world.service.subscription(&ctx, &id)).unwrap().subscription.tenant.as_str(), tenant);
+    }
+    let asked = world.run(world.service.subscription(&world.operator_ctx("*"), &id));
+    assert!(matches!(asked, Err(Error::StarNotPossible)), "{asked:?}");
+    // A delivery's own id says whose it is.
+    let event = fresh(world.run(world.service.publish(&world.operator_ctx("acme"), vec![event("a.b", None, "1")], Write::plain())).unwrap());
+    world.pass(Duration::from_secs(1));
+    let query = DeliveryQuery { event: Some(event.events[0].event.id), limit: 10, ..DeliveryQuery::default() };
+    let seen = world.run(world.service.deliveries(&world.operator_ctx("*"), query)).unwrap().items;
+    assert_eq!(world.run(world.service.delivery(&world.operator_ctx("*"), seen[0].id)).unwrap().id, seen[0].id);
 }
 
 #[test]

@@ -9,7 +9,6 @@ use crate::{Service, types::ServedType};
 use ringback_engine::lifecycle;
 use ringback_model::{ResourceId, StatusName, event::Place, subscription::Subscription};
 use ringback_ports::store::{ReaderState, Slice, StoreError};
-use std::sync::Arc;
 
 /// See the module.
 pub(super) struct Found {
@@ -27,7 +26,7 @@ pub(super) async fn find(service: &Service, no: u32) -> Result<Option<Found>, St
     let Some(subscription) = subscription.filter(|it| it.until.is_some()) else {
         return Ok(Some(Found { state, one_shot: None, never_again: false }));
     };
-    let Some((served, statuses)) = awaited(service, &subscription) else {
+    let Some((served, statuses)) = service.awaited(&subscription) else {
         return Ok(Some(Found { state, one_shot: None, never_again: false }));
     };
     // All its attempts at or below the cursor are of the one event that it called for.
@@ -36,14 +35,6 @@ pub(super) async fn find(service: &Service, no: u32) -> Result<Option<Found>, St
         || !service.inner.store.attempt_summaries(no, 0, state.cursor).await?.is_empty();
     let never_again = !called && never_again(service, &subscription, &served, &statuses, state.cursor).await?;
     Ok(Some(Found { state, one_shot: Some(OneShot { served, statuses, called }), never_again }))
-}
-
-/// What a one-shot waits for: the type of its resource, and the statuses.
-fn awaited(service: &Service, subscription: &Subscription) -> Option<(Arc<ServedType>, Vec<StatusName>)> {
-    let (until, subject) = (subscription.until.as_ref()?, subscription.subject.as_ref()?);
-    let (served, _) = service.types().route(subject.as_str())?;
-    let statuses = service.until_statuses(&served, until).ok()?;
-    Some((served, statuses))
 }
 
 /// Whether a one-shot that stands at `cursor` waits for nothing.

@@ -43,9 +43,7 @@ impl Service {
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
         self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
+            let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             match before.state {
                 State::Done => Err(Error::NotActive { id, state: before.state }),
                 State::Paused | State::Suspended => {
@@ -77,9 +75,7 @@ impl Service {
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
         self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
+            let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             match before.state {
                 State::Done => return Err(Error::NotActive { id, state: before.state }),
                 State::Active => {

@@ -31,9 +31,7 @@ impl Service {
     ) -> Result<Outcome<SubscriptionWritten>, Error> {
         let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
         self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
+            let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             if_match.check(Some(before.version), || None)?;
             if before.state == State::Done {
                 return Err(Error::NotActive { id, state: before.state });

@@ -269,9 +269,7 @@ impl Service {
     ) -> Result<Outcome<SigningKeys>, Error> {
         let (service, ctx, id) = (self.clone(), ctx.clone(), id.clone());
         self.whole(async move {
-            let before = service.find(&ctx, &id)?;
-            let _turn = service.turn_with(&before).await;
-            let before = service.find_to_change(&ctx, &id)?;
+            let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             if_match.check(Some(before.version), || None)?;
             let push = before.push.as_ref().ok_or_else(pulled)?;
             let now = service.now();

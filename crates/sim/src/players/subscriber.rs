@@ -289,7 +289,8 @@ impl Subscriber {
     async fn resume_all(&mut self, life: &Life) -> bool {
         let ctx = self.ctx(life);
         let Ok(page) = life.service.subscriptions(&ctx, 1_000, None).await else { return false };
-        for view in page.items {
+        // Under `*` all are read and only its own are changed: the others are their tenants'.
+        for view in page.items.iter().filter(|it| it.subscription.scope == ctx.scope) {
             let id = &view.subscription.id;
             if matches!(view.subscription.state, State::Paused | State::Suspended) {
                 let told = life
