@@ -743,10 +743,7 @@ impl Service {
                 first
             }
         };
-        found
-            .filter(|it| may_see(ctx, it))
-            .cloned()
-            .ok_or_else(|| Error::NotFound { noun: "subscription", id: id.to_string() })
+        found.filter(|it| may_see(ctx, it)).cloned().ok_or_else(|| Error::NotFound { noun: "subscription", id: id.to_string() })
     }
 
     /// The subscription, if the caller may change it. What was made with an operator's

@@ -393,7 +393,8 @@ fn an_id_that_two_tenants_chose_is_not_guessed_at() {
     let asked = world.run(world.service.subscription(&world.operator_ctx("*"), &id));
     assert!(matches!(asked, Err(Error::StarNotPossible)), "{asked:?}");
     // A delivery's own id says whose it is.
-    let event = fresh(world.run(world.service.publish(&world.operator_ctx("acme"), vec![event("a.b", None, "1")], Write::plain())).unwrap());
+    let event =
+        fresh(world.run(world.service.publish(&world.operator_ctx("acme"), vec![event("a.b", None, "1")], Write::plain())).unwrap());
     world.pass(Duration::from_secs(1));
     let query = DeliveryQuery { event: Some(event.events[0].event.id), limit: 10, ..DeliveryQuery::default() };
     let seen = world.run(world.service.deliveries(&world.operator_ctx("*"), query)).unwrap().items;
