@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn range(generation: Generation, from: Place, to: Place) -> SkippedRange {
-        SkippedRange { generation, from, to, why: "resumed-from-now".into() }
+        SkippedRange { generation, from, to, why: "resumed-from-now".into(), matched: 0 }
     }
 
     /// Walks the whole space: every combination of every fact, against a

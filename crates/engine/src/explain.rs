@@ -181,6 +181,7 @@ fn waiting_clauses(it: &Facts<'_>, place: Place, say: &mut impl FnMut(&str, bool
         match subscription.state {
             State::Active => "the subscription is active".into(),
             State::Paused => "the subscription is paused: nothing is tried until it is resumed".into(),
+            State::Shadow => "the subscription is in the shadow: what is left of before waits until it is active".into(),
             State::Suspended => {
                 "the subscription is suspended, as its endpoint took nothing any more: resume it once that is mended".into()
             }
@@ -234,6 +235,9 @@ fn tries(n: u32) -> String {
 fn skipped(why: &str) -> String {
     match why {
         "resumed-from-now" => "the subscription was resumed from now, past this event; a seek to before it has it sent".into(),
+        "shadow" => {
+            "it was rendered and signed, and not sent, as the subscription was in the shadow; a seek to before it has it sent once that is active".into()
+        }
         "sought" => "a seek went past this event; a seek to before it has it sent".into(),
         other => format!("it was skipped ({other}); a seek to before it has it sent"),
     }

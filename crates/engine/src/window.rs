@@ -24,6 +24,7 @@ mod lines;
 mod replaying;
 mod retaining;
 mod settling;
+mod shadow;
 mod trying;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ use ringback_model::{
     limits,
     subscription::{DELAYS_DEFAULT, Failing, Generation, Order, Push, Revision, RevisionNo},
 };
+use shadow::Shadow;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
@@ -248,6 +250,9 @@ pub struct Window {
     /// What `plan_skip` said, until it is done or given up.
     planned: BTreeMap<Place, Place>,
 
+    /// What matches and is not sent.
+    shadow: Shadow,
+
     /// What was handed out to whoever pulls; `None` while it is pushed.
     leases: Option<Leases>,
 
@@ -310,6 +315,7 @@ impl Window {
             lines: BTreeMap::new(),
             skipped: BTreeMap::new(),
             planned: BTreeMap::new(),
+            shadow: Shadow::new(&resume.skipped, generation),
             leases: None,
             fresh_in_flight: 0,
             retries_in_flight: 0,
@@ -363,7 +369,13 @@ impl Window {
     /// many exceptions.
     #[must_use]
     pub fn room(&self) -> usize {
-        if !self.active || self.hold.is_some() {
+        if !self.active {
+            return 0;
+        }
+        if self.shadow.is_on() {
+            return self.shadow.room();
+        }
+        if self.hold.is_some() {
             return 0;
         }
         if self.endpoint.as_ref().is_some_and(|it| !it.is_closed()) {
@@ -391,7 +403,11 @@ impl Window {
             if self.room() == 0 {
                 return false;
             }
-            self.take(place, offer, now);
+            if self.shadow.is_on() {
+                self.shadowed(place, now);
+            } else {
+                self.take(place, offer, now);
+            }
         }
         self.read = place;
         true
@@ -403,7 +419,7 @@ impl Window {
     }
 
     fn is_settled_already(&self, place: Place) -> bool {
-        self.is_done(place) || self.exceptions.contains_key(&place) || self.is_skipped(place)
+        self.is_done(place) || self.exceptions.contains_key(&place) || self.fresh.contains_key(&place) || self.is_skipped(place)
     }
 
     fn take(&mut self, place: Place, offer: Offer, now: Timestamp) {
@@ -456,7 +472,7 @@ impl Window {
     pub fn plan_seek(&self, target: Place, why: &str) -> Vec<SkippedRange> {
         let generation = self.generation + 1;
         let kept = self.skipped.iter().filter(|(from, _)| **from < target);
-        let kept = kept.map(|(from, to)| SkippedRange { generation, from: *from, to: *to.min(&target), why: why.to_owned() });
+        let kept = kept.map(|(from, to)| SkippedRange { generation, from: *from, to: *to.min(&target), why: why.to_owned(), matched: 0 });
         let new = self.gaps(target, why, false).into_iter().map(|it| SkippedRange { generation, ..it });
         kept.chain(new).collect()
     }
@@ -476,7 +492,7 @@ impl Window {
         for (kept_from, kept_to) in kept {
             let to = kept_from.min(end);
             if to > at {
-                ranges.push(SkippedRange { generation: self.generation, from: at, to, why: why.to_owned() });
+                ranges.push(SkippedRange { generation: self.generation, from: at, to, why: why.to_owned(), matched: 0 });
             }
             at = at.max(kept_to);
         }
@@ -592,7 +608,7 @@ impl Window {
     /// The low-water mark: every event at or below it is settled here; the store follows by settlements.
     #[must_use]
     pub fn cursor(&self) -> Place {
-        self.fresh.first_key_value().map_or(self.read, |(first, _)| first - 1)
+        self.fresh.first_key_value().map_or(self.read, |(first, _)| self.read.min(first - 1))
     }
 
     /// The life of the reader that this window belongs to.

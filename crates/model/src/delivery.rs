@@ -227,7 +227,12 @@ pub struct SkippedRange {
     pub to: Place,
     /// `resumed-from-now`, …
     pub why: String,
+    /// How many events of it matched, where somebody counted them (`shadow`); 0 elsewhere.
+    pub matched: u64,
 }
+
+/// The `why` of what was matched, rendered and signed while the subscription was in the shadow, and not sent.
+pub const SHADOW: &str = "shadow";
 
 /// The state of a delivery, as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -206,6 +206,8 @@ pub enum State {
     Active,
     /// Its owner stopped it; the cursor stays.
     Paused,
+    /// It is read, and what matches is rendered, signed and counted, but not sent: see `engine::window`.
+    Shadow,
     /// We stopped it because its endpoint said 410 twice, or because nothing arrived for days; the cursor stays.
     Suspended,
     /// A one-shot that has called, or never will.
@@ -219,6 +221,7 @@ impl State {
         match self {
             Self::Active => "active",
             Self::Paused => "paused",
+            Self::Shadow => "shadow",
             Self::Suspended => "suspended",
             Self::Done => "done",
         }
@@ -227,7 +230,7 @@ impl State {
     /// Reads what `as_str` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Paused, Self::Suspended, Self::Done].into_iter().find(|it| it.as_str() == text)
+        [Self::Active, Self::Paused, Self::Shadow, Self::Suspended, Self::Done].into_iter().find(|it| it.as_str() == text)
     }
 }
 

@@ -332,14 +332,14 @@ impl Service {
             ExceptionState::Parked { reason, .. } => Some(reason.clone()),
             _ => None,
         });
-        let skipped = known.skipped.iter().filter(|_| state == DeliveryState::Skipped);
-        let skipped = skipped.rev().find(|it| it.generation == subscription.generation && it.from < place && place <= it.to);
         let due_at = exception.and_then(|it| match &it.state {
             ExceptionState::Retrying { due_at } => Some(*due_at),
             _ => None,
         });
         let last_attempt = summary.map(|it| shown(ctx, subscription, it.last.clone()));
         let failed = last_attempt.as_ref().filter(|_| state != DeliveryState::Delivered).and_then(|it| it.reason.clone());
+        let in_range = |it: &&SkippedRange| it.generation == subscription.generation && it.from < place && place <= it.to;
+        let skipped = known.skipped.iter().find(in_range).filter(|_| state == DeliveryState::Skipped).map(|it| it.why.clone());
         let done_now = u32::from(standing.and_then(|it| it.in_window) == Some(InWindow::Done));
         Some(DeliveryView {
             id: self.inner.secrets.delivery.encode(subscription.no, place),
@@ -348,7 +348,7 @@ impl Service {
             event_type: event.event_type.clone(),
             subject: event.subject.clone(),
             state,
-            reason: parked.or_else(|| skipped.map(|it| it.why.clone())).or(failed),
+            reason: skipped.or(parked).or(failed),
             tries: exception.map_or(0, |it| it.tries).max(summary.map_or(0, |it| it.count)).max(done_now),
             due_at,
             created_at: event.timestamp,

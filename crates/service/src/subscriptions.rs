@@ -10,6 +10,7 @@ mod pausing;
 mod seek;
 mod show;
 mod signing;
+mod state;
 mod testing;
 
 pub(crate) use end::End;
@@ -59,6 +60,8 @@ pub struct NewSubscription {
     pub push: Option<NewPush>,
     /// Whether it reads all tenants.
     pub all_tenants: bool,
+    /// `Active`, `Paused` or `Shadow`; `None` is active for a new one, and as it is for one that is there.
+    pub state: Option<State>,
 }
 
 /// How a new subscription is pushed.
@@ -103,6 +106,7 @@ pub struct SubscriptionPatch {
     pub signing: SigningPatch,
     /// It is pulled from now on; nothing else of `push` is given then.
     pub pulled: bool,
+    pub state: Option<State>,
 }
 
 impl SubscriptionPatch {
@@ -130,6 +134,7 @@ impl SubscriptionPatch {
             payload: Some(new.payload),
             order: Some(new.order),
             pulled: new.push.is_none(),
+            state: new.state,
             ..Self::default()
         };
         if let Some(push) = new.push {
@@ -157,6 +162,8 @@ pub struct SubscriptionView {
     pub lag: u64,
     /// When the first of them was made; `None` where it was not looked up.
     pub oldest_at: Option<Timestamp>,
+    /// Events that were matched in the shadow, in this life of the reader; `None` if it never was.
+    pub shadowed: Option<u64>,
     /// How its endpoint does.
     pub health: Health,
 }
@@ -304,6 +311,8 @@ impl Service {
         self.check_filter(&new.types, new.filter.as_deref(), ctx.authority())?;
         let now = self.now();
         let from = self.first_place(ctx, &tenant, &scope, &new).await?;
+        let state = new.state.unwrap_or(State::Active);
+        state::check(state, new.push.is_some(), new.until.is_some())?;
 
         let no = self.free_number();
         let mut shown = None;
@@ -336,7 +345,7 @@ impl Service {
             subject: new.subject,
             until: new.until,
             from: new.from,
-            state: State::Active,
+            state,
             push,
             revisions: vec![Revision {
                 no: 1,
@@ -500,9 +509,14 @@ impl Service {
             self.check_filter(patch.types.as_ref().unwrap_or(&current.types), filter, before.authority)?;
         }
         let read = self.freeze(before).await?;
+        if let Err(why) = self.leave_shadow(before, &patch).await {
+            self.inner.dispatcher.refresh(before.no).await;
+            return Err(why);
+        }
         let result = match self.patched(before, patch, read) {
             Ok((Some(after), secret)) => {
-                let also = Also { secret, ..Also::default() };
+                let told = self.told_of_state(before, &after)?;
+                let also = Also { secret, told, ..Also::default() };
                 self.replace_with(ctx, before, after, "subscription.update", also, write).await
             }
             Ok((None, _)) => self.unchanged(ctx, before, Also::default(), write).await,
@@ -569,6 +583,7 @@ impl Service {
             after.metadata = counted(metadata.apply(&after.metadata), "/metadata", limits::METADATA_ENTRIES_MAX)?;
         }
         after.strict = patch.strict.unwrap_or(after.strict);
+        state::change(&mut after, patch.state)?;
         let current = before.revision().cloned().ok_or_else(|| Error::Internal("a subscription without a revision".into()))?;
         let next = Revision {
             no: current.no + 1,

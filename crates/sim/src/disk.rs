@@ -378,7 +378,10 @@ impl Disk {
                     let settlement = self.spoil_settlement(*settlement);
                     let done = at_once(memory.settle(settlement));
                     if done.is_ok() {
-                        self.journal.with(|it| it.settlements.push((now, told)));
+                        self.journal.with(|it| {
+                            it.skipped.entry(told.subscription).or_default().extend(told.skipped.iter().cloned());
+                            it.settlements.push((now, told));
+                        });
                         self.inner().settled += 1;
                     }
                     applied.answers.push(Answer::Settle(reply, done));
@@ -487,6 +490,7 @@ impl Disk {
     fn spoil_settlement(&self, mut settlement: Settlement) -> Settlement {
         match self.plant {
             Some(Plant::ExceptionLost) => settlement.exceptions.clear(),
+            Some(Plant::ShadowLost) => settlement.skipped.clear(),
             Some(Plant::CursorPastInFlight) => {
                 let scope = self.journal.with(|it| it.subscriptions.get(&settlement.subscription).map(|it| it.scope.clone()));
                 if let Some(scope) = scope {

@@ -58,13 +58,15 @@ pub enum Plant {
     FloorForgotten,
     /// What a worker was handed is seen to be handed out once more while it holds.
     LeaseForgotten,
+    /// A settlement forgets what it says was skipped in the shadow.
+    ShadowLost,
     /// A list does not hear of what changed since it began.
     ListForgetsChanges,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
@@ -91,6 +93,7 @@ impl Plant {
         Self::FloorPassesTooMuch,
         Self::FloorForgotten,
         Self::LeaseForgotten,
+        Self::ShadowLost,
         Self::ListForgetsChanges,
     ];
 }

@@ -35,6 +35,7 @@ plants! {
     a_settlement_forgets_an_exception: ExceptionLost => "conservation",
     a_cursor_passes_what_is_in_flight: CursorPastInFlight => "conservation",
     what_counts_as_delivered_never_was: RefusalTakenAsSuccess => "obligations",
+    a_settlement_forgets_the_shadow: ShadowLost => "conservation",
     skipped_ranges_are_forgotten: SkipsForgotten => "conservation",
     what_came_while_paused_is_dropped: DroppedWhenPaused => "conservation",
     a_restart_begins_too_early: CursorMovedBack => "duplicates",

@@ -42,7 +42,11 @@ macro_rules! exceptions {
 #[async_trait]
 impl Deliveries for SqliteStore {
     async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
-        let bytes = 256 + 1_024 * settlement.attempts.len() + 256 * settlement.exceptions.len() + 16 * settlement.removed.len();
+        let bytes = 256
+            + 1_024 * settlement.attempts.len()
+            + 256 * settlement.exceptions.len()
+            + 16 * settlement.removed.len()
+            + 64 * settlement.skipped.len();
         self.writer.submit(Entry::OrWait, bytes, move |tx| settle(tx, &settlement)).await?
     }
 
@@ -135,7 +139,15 @@ fn settle(tx: &Tx<'_>, it: &Settlement) -> Result<Result<(), SettleError>, Fault
             .prepare_cached("DELETE FROM exceptions WHERE subscription = ?1 AND place = ?2")?
             .execute(params![it.subscription, sql::place(*place)])?;
     }
-    subscriptions::skip(tx, it.subscription, &it.skipped)?;
+    for range in &it.skipped {
+        tx.conn
+            .prepare_cached(
+                "DELETE FROM skipped
+                 WHERE subscription = ?1 AND from_place = ?2 AND generation = ?3 AND to_place <= ?4 AND why = ?5",
+            )?
+            .execute(params![it.subscription, sql::place(range.from), range.generation, sql::place(range.to), range.why])?;
+        subscriptions::write_skipped(tx, it.subscription, range)?;
+    }
     for replay in &it.replays {
         replays::write_progress(tx, replay)?;
     }
@@ -260,12 +272,12 @@ impl Reading {
 
     fn skipped(&self, subscription: u32) -> Result<Vec<SkippedRange>, Fault> {
         self.all(
-            "SELECT generation, from_place, to_place, why FROM skipped WHERE subscription = ?1
+            "SELECT generation, from_place, to_place, why, matched FROM skipped WHERE subscription = ?1
              ORDER BY from_place, generation, to_place",
             [subscription],
             |row| {
                 let mut it = Columns::of("skipped", row);
-                Ok(SkippedRange { generation: it.get()?, from: it.u64()?, to: it.u64()?, why: it.get()? })
+                Ok(SkippedRange { generation: it.get()?, from: it.u64()?, to: it.u64()?, why: it.get()?, matched: it.u64()? })
             },
         )
     }

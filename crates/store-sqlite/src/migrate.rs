@@ -20,7 +20,8 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0003_catalogue.sql"),
     include_str!("../migrations/0004_listings.sql"),
     include_str!("../migrations/0005_floors.sql"),
-    include_str!("../migrations/0006_replays.sql"),
+    include_str!("../migrations/0006_shadow.sql"),
+    include_str!("../migrations/0007_replays.sql"),
 ];
 
 /// `RBCK`: says that the file is one of ours.

@@ -62,19 +62,21 @@ pub(crate) fn write(tx: &Tx<'_>, it: &Subscription, cursor: Option<Place>, skipp
             ])?;
         }
     }
-    skip(tx, it.no, skipped)
+    for range in skipped {
+        write_skipped(tx, it.no, range)?;
+    }
+    Ok(())
 }
 
-/// Adds stretches that a subscription skips.
-pub(crate) fn skip(tx: &Tx<'_>, no: u32, skipped: &[SkippedRange]) -> Result<(), Fault> {
-    for range in skipped {
-        tx.conn
-            .prepare_cached(
-                "INSERT INTO skipped (subscription, from_place, generation, to_place, why) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (subscription, from_place, generation, to_place) DO UPDATE SET why = excluded.why",
-            )?
-            .execute(params![no, sql::place(range.from), range.generation, sql::place(range.to), range.why])?;
-    }
+/// Writes a stretch that is skipped.
+pub(crate) fn write_skipped(tx: &Tx<'_>, no: u32, range: &SkippedRange) -> Result<(), Fault> {
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO skipped (subscription, from_place, generation, to_place, why, matched) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (subscription, from_place, generation, to_place)
+             DO UPDATE SET why = excluded.why, matched = excluded.matched",
+        )?
+        .execute(params![no, sql::place(range.from), range.generation, sql::place(range.to), range.why, range.matched.cast_signed()])?;
     Ok(())
 }
 

@@ -115,7 +115,7 @@ fn resources() -> impl Strategy<Value = Change> {
 
 fn subscriptions() -> impl Strategy<Value = Change> {
     let skipped = vec((1..3_u32, 0..5_u64, 5..9_u64), 0..2).prop_map(|all| {
-        all.into_iter().map(|(generation, from, to)| SkippedRange { generation, from, to, why: "x".into() }).collect::<Vec<_>>()
+        all.into_iter().map(|(generation, from, to)| SkippedRange { generation, from, to, why: "x".into(), matched: 0 }).collect::<Vec<_>>()
     });
     (1..3_u32, 1..3_u32, expected(), option::of(0..10_u64), skipped, (1..3_u32, scopes())).prop_map(
         |(no, name, expected, cursor, skipped, (generation, scope))| {

@@ -8,6 +8,7 @@
 //! Not here: resources, whose schema their type declares, and which route
 //! answers what (`ringback_server::openapi`).
 
+mod access;
 mod deliveries;
 mod signing;
 
@@ -346,24 +347,11 @@ fn url() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": limits::URL_BYTES_MAX, "description": "Where events are POSTed: https, publicly reachable, port 443 or 8443 unless the operator allows more." })
 }
 
-fn push_headers() -> Value {
-    json!({ "type": "object", "maxProperties": limits::PUSH_HEADERS_MAX, "additionalProperties": { "type": "string" }, "description": "Static headers of each attempt." })
-}
-
-fn push_headers_given() -> Value {
-    json!({
-        "type": ["object", "null"], "maxProperties": limits::PUSH_HEADERS_MAX,
-        "propertyNames": { "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
-        "additionalProperties": { "type": ["string", "null"], "pattern": "^([!-~]([ -~]*[!-~])?)?$", "maxLength": limits::PUSH_HEADER_BYTES_MAX },
-        "description": "Static headers of each attempt. Names are compared without case; those that frame, route or sign a request are refused."
-    })
-}
-
 fn push() -> Value {
     object(
         json!({
             "url": url(),
-            "headers": push_headers(),
+            "headers": access::push_headers(),
             "timeout_ms": timeout_ms(),
             "concurrency_max": concurrency_max(),
             "rate_max_per_s": rate_max_per_s(),
@@ -387,7 +375,7 @@ fn new_push() -> Value {
         json!({
             "url": url(),
             "secret": or_null(signing::secret_given()),
-            "headers": push_headers_given(),
+            "headers": access::push_headers_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
@@ -404,7 +392,7 @@ fn patch_push() -> Value {
     body(
         json!({
             "url": url(),
-            "headers": push_headers_given(),
+            "headers": access::push_headers_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
@@ -457,10 +445,11 @@ fn subscription() -> Value {
             "from": text("Where it was asked to begin."),
             "payload": payload(),
             "order": order(),
-            "state": { "type": "string", "enum": ["active", "paused", "suspended", "done"] },
+            "state": access::state(),
             "push": named("Push"),
             "cursor": text("Everything at or below this position is settled."),
             "lag": { "type": "integer", "minimum": 0, "description": "Events of the tenant after `cursor`, filter not applied." },
+            "shadowed": access::shadowed(),
             "oldest_at": time("When the first of these was made. Absent when there is none, and in lists."),
             "health": named("Health"),
             "revision": { "type": "integer", "minimum": 0, "description": "Raised by each change of what is matched and how it is written." },
@@ -468,7 +457,7 @@ fn subscription() -> Value {
             "skipped": count("Only in the answer of a resume: events that it passes over, filter not applied."),
             "waits": deliveries::waits(),
         }),
-        &["push", "oldest_at", "skipped", "waits"],
+        &["push", "oldest_at", "shadowed", "skipped", "waits"],
     )
 }
 
@@ -486,6 +475,7 @@ fn new_subscription() -> Value {
             "from": { "type": ["string", "null"], "minLength": 1, "maxLength": limits::URL_BYTES_MAX, "default": "now", "description": "`now`, `start`, or a position." },
             "payload": or_null(payload()),
             "order": or_null(order()),
+            "state": access::state_given(),
             "push": { "anyOf": [named("NewPush"), { "type": "null" }], "description": "Without it, events are pulled." },
         }),
         &[],
@@ -502,6 +492,7 @@ fn patch_subscription() -> Value {
             "strict": { "type": ["boolean", "null"] },
             "payload": or_null(payload()),
             "order": or_null(order()),
+            "state": access::state_given(),
             "push": { "anyOf": [named("PatchPush"), { "type": "null" }], "description": "`null`: events are pulled from now on." },
         }),
         &[],

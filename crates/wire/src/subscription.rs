@@ -12,7 +12,7 @@ use ringback_model::{
     EventType, Subject, TenantId,
     event::{PayloadForm, Scope},
     limits,
-    subscription::{DELAYS_DEFAULT, MapPatch, Order, Subscription, TypePattern, Until},
+    subscription::{DELAYS_DEFAULT, MapPatch, Order, State, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
 use serde::Serialize;
@@ -46,8 +46,11 @@ pub struct SubscriptionView {
     pub payload: &'static str,
     /// `none` or `subject`.
     pub order: &'static str,
-    /// `active paused suspended done`.
+    /// `active paused shadow suspended done`.
     pub state: &'static str,
+    /// Events that were matched, rendered and signed in the shadow, and not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadowed: Option<u64>,
     /// How it is pushed; not there when it is pulled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push: Option<PushView>,
@@ -147,6 +150,7 @@ impl SubscriptionView {
             payload: revision.map_or(PayloadForm::Full, |it| it.payload).as_str(),
             order: revision.map_or(Order::None, |it| it.order).as_str(),
             state: it.state.as_str(),
+            shadowed: None,
             push: it.push.as_ref().map(|it| PushView {
                 url: it.url.clone(),
                 headers: it.headers.iter().cloned().collect(),
@@ -210,6 +214,8 @@ pub struct NewSubscription {
     pub order: Order,
     /// How it is pushed; without it, it is pulled.
     pub push: Option<NewPush>,
+    /// Whether it is read; `None`: as it is, and active for a new one.
+    pub state: Option<State>,
 }
 
 /// The `push` of a new subscription.
@@ -267,6 +273,8 @@ pub struct PatchSubscription {
     pub signing: SigningPatch,
     /// `"push": null`: it is pulled from now on.
     pub pulled: bool,
+    /// Whether it is read.
+    pub state: Option<State>,
 }
 
 const PATHS: &[&str] = &[
@@ -281,6 +289,7 @@ const PATHS: &[&str] = &[
     "from",
     "payload",
     "order",
+    "state",
     "push",
     "push.url",
     "push.secret",
@@ -297,7 +306,7 @@ const PATHS: &[&str] = &[
 
 const OURS: [(&str, &str); 8] = [
     ("id", "It is made by the server."),
-    ("state", "Use `POST …/pause` or `POST …/resume`."),
+    ("shadowed", "It is the server's."),
     ("cursor", "It moves by deliveries; `from` says where a new subscription begins."),
     ("lag", "It is the server's."),
     ("oldest_at", "It is the server's."),
@@ -307,7 +316,21 @@ const OURS: [(&str, &str); 8] = [
 ];
 
 const NEW: Shape = Shape {
-    members: &["tenant", "description", "metadata", "types", "strict", "subject", "until", "filter", "from", "payload", "order", "push"],
+    members: &[
+        "tenant",
+        "description",
+        "metadata",
+        "types",
+        "strict",
+        "subject",
+        "until",
+        "filter",
+        "from",
+        "payload",
+        "order",
+        "push",
+        "state",
+    ],
     read_only: &OURS,
     paths: PATHS,
 };
@@ -315,12 +338,12 @@ const NEW: Shape = Shape {
 const FIXED: &str = "It is fixed when a subscription is made; make another one.";
 
 const PATCH: Shape = Shape {
-    members: &["description", "metadata", "types", "filter", "strict", "payload", "order", "push"],
+    members: &["description", "metadata", "types", "filter", "strict", "payload", "order", "push", "state"],
     read_only: &{
-        let [id, state, cursor, lag, oldest_at, health, revision, created_at] = OURS;
+        let [id, shadowed, cursor, lag, oldest_at, health, revision, created_at] = OURS;
         [
             (id.0, FIXED),
-            state,
+            shadowed,
             cursor,
             lag,
             oldest_at,
@@ -357,6 +380,8 @@ const PAYLOADS: [(&str, PayloadForm); 5] = [
     (PayloadForm::Cloudevents.as_str(), PayloadForm::Cloudevents),
     (PayloadForm::CloudeventsBinary.as_str(), PayloadForm::CloudeventsBinary),
 ];
+/// What may be asked for; the others come by themselves.
+const STATES: [(&str, State); 3] = [("active", State::Active), ("paused", State::Paused), ("shadow", State::Shadow)];
 const ORDERS: [(&str, Order); 2] = [("none", Order::None), ("subject", Order::Subject)];
 
 impl NewSubscription {
@@ -385,6 +410,7 @@ impl NewSubscription {
         let strict = it.flag("strict", problems).unwrap_or(true);
         let payload = it.one_of("payload", &PAYLOADS, problems).unwrap_or(PayloadForm::Full);
         let order = it.one_of("order", &ORDERS, problems).unwrap_or(Order::None);
+        let state = it.one_of("state", &STATES, problems);
         let push = match it.object("push", &PUSH, problems) {
             Some(it) => Some(NewPush::of(&it, problems)?),
             None => None,
@@ -406,6 +432,7 @@ impl NewSubscription {
             payload,
             order,
             push,
+            state,
         })
     }
 }
@@ -454,6 +481,7 @@ impl PatchSubscription {
             order: there(it, "order").then(|| it.one_of("order", &ORDERS, problems).unwrap_or(Order::None)),
             ..Self::default()
         };
+        out.state = it.one_of("state", &STATES, problems);
         out.pulled = it.given("push") == Given::Null;
         if let Some(push) = it.object("push", &PATCH_PUSH, problems) {
             out.patch_push(&push, problems);

@@ -258,7 +258,7 @@ fn what_failed_was_skipped_or_arrived_says_so() {
         parked: given up at 1970-01-01T00:00:00.000000Z after 2 tries (tries-exhausted): `retry` tries it once more"#]],
     );
     // Of another life, and not around the event: neither is the reason.
-    let range = |generation, from, to, why: &str| SkippedRange { generation, from, to, why: why.into() };
+    let range = |generation, from, to, why: &str| SkippedRange { generation, from, to, why: why.into(), matched: 0 };
     let ranges = [range(2, 0, 99, "sought"), range(1, 10, 12, "sought"), range(1, 9, 10, "resumed-from-now")];
     check(
         |_, _| {},

@@ -47,7 +47,7 @@ impl Window {
                 it.subject
             }),
         };
-        let range = SkippedRange { generation: self.generation, from: place.saturating_sub(1), to: place, why: why.to_owned() };
+        let range = SkippedRange { generation: self.generation, from: place.saturating_sub(1), to: place, why: why.to_owned(), matched: 0 };
         self.add_ranges(core::slice::from_ref(&range));
         self.cancelled.push(range.clone());
         self.unsettled_since.get_or_insert(now);

@@ -9,7 +9,7 @@
 use super::Window;
 use ringback_model::{
     Timestamp,
-    delivery::{Attempt, Exception, SkippedRange},
+    delivery::{Attempt, Exception, SHADOW, SkippedRange},
     event::Place,
     limits,
 };
@@ -25,7 +25,7 @@ pub struct Settling {
     pub exceptions: Vec<Exception>,
     /// Places whose exception is over, in order.
     pub removed: Vec<Place>,
-    /// Deliveries that were cancelled, each a range of one place.
+    /// Stretches of the shadow that are new or have grown, and deliveries that were cancelled, each a range of one place.
     pub skipped: Vec<SkippedRange>,
 }
 
@@ -36,6 +36,7 @@ impl Window {
         // What was done out of order takes room until the stored cursor has passed it.
         !self.attempts.is_empty()
             || !self.dirty.is_empty()
+            || self.shadow.is_pending()
             || !self.cancelled.is_empty()
             || self.done.first().is_some_and(|it| *it <= self.cursor())
     }
@@ -48,7 +49,7 @@ impl Window {
             return None;
         }
         let since = self.unsettled_since.unwrap_or_default();
-        let full = self.urgent || self.attempts.len().max(self.dirty.len()) >= limits::SETTLE_COMPLETIONS_MAX;
+        let full = self.urgent || self.attempts.len().max(self.dirty.len()).max(self.shadow.unsettled()) >= limits::SETTLE_COMPLETIONS_MAX;
         let due = if full { since } else { since + limits::SETTLE_AGE_MAX };
         Some(self.settle_after.map_or(due, |it| it.max(due)))
     }
@@ -94,7 +95,8 @@ impl Window {
         self.urgent = false;
         self.settle_after = None;
         self.settling = Some(attempts.len());
-        let skipped = core::mem::take(&mut self.cancelled);
+        let mut skipped = self.take_shadowed();
+        skipped.append(&mut self.cancelled);
         Some(Settling { cursor: self.cursor(), attempts, exceptions, removed, skipped })
     }
 
@@ -109,7 +111,7 @@ impl Window {
 
     /// The settlement was not stored, or may not have been: it is part of the next one, not before `retry_at`.
     pub fn put_back(&mut self, settling: Settling, retry_at: Timestamp) {
-        let Settling { mut attempts, exceptions, removed, mut skipped, .. } = settling;
+        let Settling { mut attempts, exceptions, removed, skipped, .. } = settling;
         self.settling = None;
         if !attempts.is_empty() || !exceptions.is_empty() || !removed.is_empty() || !skipped.is_empty() {
             self.unsettled_since.get_or_insert(retry_at);
@@ -117,10 +119,12 @@ impl Window {
         self.settle_after = Some(retry_at);
         attempts.append(&mut self.attempts);
         self.attempts = attempts;
-        skipped.append(&mut self.cancelled);
-        self.cancelled = skipped;
+        let (shadowed, mut cancelled): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|it| it.why == SHADOW);
+        cancelled.append(&mut self.cancelled);
+        self.cancelled = cancelled;
         self.dirty.extend(exceptions.iter().map(|it| it.place));
         self.dirty.extend(removed);
+        self.shadow.put_back(shadowed);
     }
 
     /// Attempts that are not known to be stored.

@@ -4,6 +4,7 @@ mod breaker;
 mod health;
 mod operating;
 mod settling;
+mod shadow;
 
 use super::{model::attempt, *};
 use crate::retry::Next;
@@ -133,7 +134,7 @@ fn parked() -> ExceptionState {
 }
 
 fn range(from: Place, to: Place) -> SkippedRange {
-    SkippedRange { generation: 1, from, to, why: "resumed-from-now".into() }
+    SkippedRange { generation: 1, from, to, why: "resumed-from-now".into(), matched: 0 }
 }
 
 // ---- Reading and the cursor ----

@@ -200,7 +200,11 @@ impl Window {
     pub(super) fn may_start(&self) -> bool {
         // While the address is unroutable, one try at a time asks it.
         let slots = if self.hold.is_some() { 1 } else { self.limits.concurrency_max.max(1) };
-        self.active && self.leases.is_none() && self.in_flight() < slots && self.unsettled_attempts() < self.limits.events_max
+        self.active
+            && !self.shadow.is_on()
+            && self.leases.is_none()
+            && self.in_flight() < slots
+            && self.unsettled_attempts() < self.limits.events_max
     }
 
     /// When `poll_start` has something by time alone.
@@ -356,6 +360,9 @@ impl Window {
             .and_then(Clone::clone);
         self.refresh(place, now);
         self.refresh_line(subject.as_ref(), now);
+        if self.shadow.is_on() {
+            self.unread(now);
+        }
     }
 
     /// Keeps how it went; whether this was the second 410.
@@ -410,7 +417,7 @@ impl Window {
     /// # Errors
     /// See `RetryRefused`; nothing changed then.
     pub fn retry_now(&mut self, place: Place, now: Timestamp) -> Result<(), RetryRefused> {
-        if !self.active {
+        if !self.active || self.shadow.is_on() {
             return Err(RetryRefused::NotActive);
         }
         match self.state_and_flight(place) {

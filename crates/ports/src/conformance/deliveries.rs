@@ -6,7 +6,7 @@ use crate::{
     store::{AttemptSummary, ReaderAccount, ReaderState, SettleError, Settlement},
 };
 use ringback_model::{
-    delivery::{Attempt, Exception, ExceptionState, Excerpt, Timings, Via},
+    delivery::{Attempt, Exception, ExceptionState, Excerpt, SkippedRange, Timings, Via},
     event::{Place, Scope},
     subscription::Subscription,
 };
@@ -113,6 +113,21 @@ pub async fn settling_twice_is_settling_once<S: Store>(store: &Arc<S>) {
     assert_eq!(image(store).await, once);
 }
 
+pub async fn a_stretch_that_is_skipped_grows<S: Store>(store: &Arc<S>) {
+    furnish(store).await;
+    let range = |from, to, why: &str, matched| SkippedRange { generation: 1, from, to, why: why.into(), matched };
+    let skipped = vec![range(1, 3, "shadow", 2), range(5, 6, "shadow", 1)];
+    settle(store, Settlement { skipped: skipped.clone(), ..settlement(6) }).await;
+    assert_eq!(state(store).await.skipped, skipped);
+    let grown = vec![range(5, 8, "shadow", 3), range(5, 7, "sought", 0)];
+    settle(store, Settlement { skipped: grown, ..settlement(8) }).await;
+    let all = [range(1, 3, "shadow", 2), range(5, 7, "sought", 0), range(5, 8, "shadow", 3)];
+    assert_eq!(state(store).await.skipped, all);
+    // One that comes late is no longer than what is there.
+    settle(store, Settlement { skipped: vec![range(5, 8, "shadow", 3)], ..settlement(8) }).await;
+    assert_eq!(state(store).await.skipped, all);
+}
+
 pub async fn what_is_there_is_written_over<S: Store>(store: &Arc<S>) {
     furnish(store).await;
     settle(store, Settlement { attempts: vec![attempt(2, 2, 1)], exceptions: vec![exception(2)], ..settlement(2) }).await;
@@ -192,7 +207,7 @@ pub async fn what_a_replay_delivered_is_counted_apart<S: Store>(store: &Arc<S>) 
 
 pub async fn a_settlement_may_skip<S: Store>(store: &Arc<S>) {
     furnish(store).await;
-    let range = |from, to| ringback_model::delivery::SkippedRange { generation: 1, from, to, why: "cancelled".into() };
+    let range = |from, to| ringback_model::delivery::SkippedRange { generation: 1, from, to, why: "cancelled".into(), matched: 0 };
     settle(store, Settlement { exceptions: vec![exception(5)], ..settlement(9) }).await;
     let it = Settlement { removed: vec![5], skipped: vec![range(4, 5), range(1, 2)], ..settlement(9) };
     for _ in 0..2 {
@@ -301,7 +316,7 @@ pub async fn an_unknown_subscription_has_nothing<S: Store>(store: &Arc<S>) {
 
 pub async fn an_account_is_of_the_places_asked_for<S: Store>(store: &Arc<S>) {
     furnish(store).await;
-    let range = ringback_model::delivery::SkippedRange { generation: 1, from: 6, to: 8, why: "resumed-from-now".into() };
+    let range = ringback_model::delivery::SkippedRange { generation: 1, from: 6, to: 8, why: "resumed-from-now".into(), matched: 0 };
     let it = store.subscriptions().await.unwrap().remove(0);
     let next = Subscription { version: it.version + 1, ..it };
     let mut set = change("acme", [subscribe(next.clone(), None)]);

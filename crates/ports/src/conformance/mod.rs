@@ -132,6 +132,7 @@ macro_rules! conformance_suite {
                 a_fenced_settlement_leaves_no_trace
                 the_cursor_never_moves_backwards
                 settling_twice_is_settling_once
+                a_stretch_that_is_skipped_grows
                 what_is_there_is_written_over
                 delivered_above_is_of_the_cursor_and_the_generation
                 another_life_removes_exceptions_above_where_it_begins

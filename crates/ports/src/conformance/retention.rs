@@ -164,7 +164,7 @@ pub async fn a_sweep_is_bounded_and_goes_on<S: Store>(store: &Arc<S>) {
 pub async fn a_range_that_the_cursor_has_not_passed_stays<S: Store>(store: &Arc<S>) {
     furnish(store).await;
     commit(store, change("acme", [subscribe(subscription(1), Some(0))])).await;
-    let range = |from, to| SkippedRange { generation: 1, from, to, why: "retention".into() };
+    let range = |from, to| SkippedRange { generation: 1, from, to, why: "retention".into(), matched: 0 };
     let next = Subscription { version: 2, ..subscription(1) };
     let skipping = Change::Subscription {
         subscription: Box::new(next),

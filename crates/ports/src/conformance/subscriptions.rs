@@ -120,7 +120,7 @@ pub async fn a_cursor_moves_only_when_it_is_given<S: Store>(store: &Arc<S>) {
 }
 
 pub async fn skipped_ranges_are_added_and_move_nothing<S: Store>(store: &Arc<S>) {
-    let range = |generation, from, to, why: &str| SkippedRange { generation, from, to, why: why.into() };
+    let range = |generation, from, to, why: &str| SkippedRange { generation, from, to, why: why.into(), matched: 0 };
     let with = |version, skipped| {
         let subscription = Box::new(Subscription { version, ..subscription(1) });
         let expected = super::make::before(version);
@@ -149,7 +149,7 @@ pub async fn a_new_life_has_no_exception_in_what_it_skips<S: Store>(store: &Arc<
     store.settle(settlement).await.unwrap();
     let next = |version, generation, cursor| {
         let subscription = Box::new(Subscription { version, generation, ..subscription(1) });
-        let skipped = vec![SkippedRange { generation, from: 2, to: 4, why: "x".into() }];
+        let skipped = vec![SkippedRange { generation, from: 2, to: 4, why: "x".into(), matched: 0 }];
         Change::Subscription { subscription, expected: super::make::before(version), cursor, skipped }
     };
     let left = async || store.reader(1).await.unwrap().unwrap().exceptions.iter().map(|it| it.place).collect::<Vec<_>>();
@@ -163,7 +163,7 @@ pub async fn a_deletion_takes_everything_along<S: Store>(store: &Arc<S>) {
     commit(store, publish("acme", (1..=5).map(draft))).await;
     let mut create = subscribe(subscription(1), Some(1));
     if let Change::Subscription { skipped, .. } = &mut create {
-        skipped.push(SkippedRange { generation: 1, from: 1, to: 2, why: "x".into() });
+        skipped.push(SkippedRange { generation: 1, from: 1, to: 2, why: "x".into(), matched: 0 });
     }
     commit(store, change("acme", [create, subscribe(subscription(2), Some(1))])).await;
     for no in [1, 2] {

@@ -25,7 +25,7 @@ pub struct Settlement {
     pub exceptions: Vec<Exception>,
     /// Places whose exception is over.
     pub removed: Vec<Place>,
-    /// Stretches that are skipped from now on.
+    /// Stretches that are skipped. One that begins where a stored one of the same generation and `why` does is that one, grown.
     pub skipped: Vec<SkippedRange>,
     /// Replays of this subscription that are further than before.
     pub replays: Vec<Replay>,
@@ -103,6 +103,7 @@ pub trait Deliveries {
     /// - Refused as `Fenced` unless the subscription exists with this generation; nothing is stored then.
     /// - The cursor never moves backwards: a lower one is ignored, the rest is stored.
     /// - An attempt or exception that is there already is written over: settling twice equals settling once.
+    /// - A skipped range takes the place of those of its generation and `why` that begin where it does and end no later.
     /// - An attempt whose number one of an earlier generation has is kept under the next free number; so is one
     ///   of a replay whose number another has, and another whose number one of a replay has.
     /// - Of a replay, its progress is written over the stored one; one that is not stored is left out.

@@ -120,6 +120,18 @@ pub(crate) struct Signed {
     pub(crate) body: Bytes,
 }
 
+/// Makes all of a request but the sending; whether that went well. What is in the shadow shows by it that it would work.
+pub(super) fn try_out(service: &Service, subscription: &Subscription, event: &Event, revision: &Revision, at: Timestamp) -> bool {
+    let made = match &subscription.push {
+        Some(push) => signed(service, subscription, push, event, revision, at).map(drop),
+        None => Err("it is pulled now".into()),
+    };
+    if let Err(why) = &made {
+        tracing::warn!(subscription.id = %subscription.id, "what is in the shadow could not be signed, and waits: {why}");
+    }
+    made.is_ok()
+}
+
 impl Signed {
     /// The request of one try.
     pub(crate) fn request(self, subscription: &Subscription, push: &Push) -> PushRequest {

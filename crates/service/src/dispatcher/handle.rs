@@ -53,6 +53,8 @@ pub(crate) struct ReaderView {
     pub(crate) cursor: Place,
     pub(crate) health: Health,
     pub(crate) first_exception: Option<Place>,
+    /// Events that were matched in the shadow.
+    pub(crate) shadowed: u64,
     /// Its exceptions.
     pub(crate) counts: Counts,
 }
@@ -165,6 +167,10 @@ pub(super) enum Command {
         why: &'static str,
         reply: oneshot::Sender<Result<Vec<SkippedRange>, SayRefused>>,
     },
+    Flush {
+        no: u32,
+        reply: oneshot::Sender<Result<(), SayRefused>>,
+    },
     EventsOf {
         no: u32,
         places: Vec<Place>,
@@ -213,6 +219,7 @@ impl Command {
             | Self::Cancel { no, .. }
             | Self::Pull { no, .. }
             | Self::Halt { no, .. }
+            | Self::Flush { no, .. }
             | Self::EventsOf { no, .. }
             | Self::Say { no, .. }
             | Self::Standings { no, .. } => Some(*no),
@@ -309,6 +316,11 @@ impl Handle {
     /// its next life skips if that begins at `target`. `None` when the subscription is not read at all.
     pub(crate) async fn halt(&self, no: u32, target: Place, why: &'static str) -> Option<Result<Vec<SkippedRange>, SayRefused>> {
         self.ask(|reply| Command::Halt { no, target, why, reply }).await
+    }
+
+    /// Returns when everything that the reader knows now is stored. `None` when the subscription is not read at all.
+    pub(crate) async fn flush(&self, no: u32) -> Option<Result<(), SayRefused>> {
+        self.ask(|reply| Command::Flush { no, reply }).await
     }
 
     /// The events of these places, as far as the reader knows them.

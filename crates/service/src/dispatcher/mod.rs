@@ -407,6 +407,7 @@ impl Dispatcher {
             None => {
                 // The event could not be read, or the try broke: not the endpoint's fault.
                 reader.window.handle_abort(place, now);
+                reader.caught_up &= !reader.window.is_shadow();
                 self.timers.insert((now + STORE_PAUSE, no));
                 return;
             }
@@ -448,6 +449,8 @@ impl Dispatcher {
             // Those behind it may be held now.
             self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
         }
+        // In the shadow what was not sent after all is read again.
+        reader.caught_up &= !reader.window.is_shadow();
         self.ready.insert(no);
     }
 
@@ -458,6 +461,7 @@ impl Dispatcher {
             Ok(()) => {
                 reader.settle_after = None;
                 reader.window.handle_settled(settling.cursor);
+                reader.grow_skipped(settling.skipped);
                 reader.waiting.writing.drain(..).for_each(|it| it.tell(Ok(())));
                 if !reader.window.pending_settlement() {
                     // What they took for pending was being written: no settlement comes after it.
@@ -578,6 +582,7 @@ impl Dispatcher {
                     self.fair.put(no, &subscription.tenant, host_of(subscription.url().unwrap_or_default()));
                     let filters = self.service.filters_of(&subscription);
                     reader.edited(subscription, filters, now);
+                    self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
                     if reader.one_shot_is_over() {
                         reader.finishing = true;
                         self.service.end_reading(no, End::Done);
@@ -654,6 +659,11 @@ impl Dispatcher {
             Command::Cancel { no, place, reply } => self.cancel(no, place, reply, now),
             Command::Pull { no, ask } => self.handle_pull(no, ask, now),
             Command::Halt { no, target, why, reply } => self.halt(no, target, why, reply, now),
+            Command::Flush { no, reply } => {
+                if self.readers.contains_key(&no) {
+                    self.when_stored(no, pull::Waiter::Stored(reply));
+                }
+            }
             Command::EventsOf { no, places, reply } => {
                 let _ = reply.send(self.events_of(no, &places));
             }
@@ -666,7 +676,7 @@ impl Dispatcher {
                 let standings = self.readers.get(&no).map(|reader| {
                     let window = &reader.window;
                     let standing = |it| Standing { in_window: window.state_of(it), exception: window.exception(it).cloned() };
-                    Standings { cursor: window.cursor(), skipped: reader.skipped.clone(), rows: places.into_iter().map(standing).collect() }
+                    Standings { cursor: window.cursor(), skipped: reader.all_skipped(), rows: places.into_iter().map(standing).collect() }
                 });
                 let _ = reply.send(standings);
             }
@@ -728,7 +738,7 @@ fn host_of(url: &str) -> &str {
 /// Offers events until one is not taken; whether all were.
 fn offer_all(service: &Service, reader: &mut Reader, held_bytes: &mut usize, events: &[Arc<Event>], now: Timestamp) -> bool {
     for event in events {
-        match reader.offer(event, now) {
+        match reader.offer(event, now, |of, event, revision| attempt::try_out(service, of, event, revision, now)) {
             Take::No => return false,
             Take::Passed => {}
             Take::Owed => {

@@ -11,7 +11,7 @@ use ringback_model::{
     EventId, StatusName, Timestamp,
     delivery::SkippedRange,
     event::{Event, Place},
-    subscription::{RevisionNo, State, Subscription},
+    subscription::{Revision, RevisionNo, State, Subscription},
 };
 use ringback_ports::store::ReaderState;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -94,6 +94,7 @@ impl Reader {
             window.restore_pulled();
         }
         window.set_active(may_try(&subscription), now);
+        window.set_shadow(subscription.state == State::Shadow, now);
         let finishing = subscription.state == State::Done;
         if let Some(failing) = subscription.failing {
             window.set_failing(failing);
@@ -146,7 +147,8 @@ impl Reader {
         }
     }
 
-    pub(super) fn offer(&mut self, event: &Event, now: Timestamp) -> Take {
+    /// In the shadow what is owed is not sent: `try_out` makes all of a request but the sending.
+    pub(super) fn offer(&mut self, event: &Event, now: Timestamp, try_out: impl Fn(&Subscription, &Event, &Revision) -> bool) -> Take {
         if self.has_matched() {
             // The rest of the page may hold more that would do.
             return Take::No;
@@ -169,6 +171,13 @@ impl Reader {
         if self.window.is_skipped(place) {
             // A page may reach into what is not owed any more.
             owed = None;
+        }
+        if self.window.is_shadow()
+            && self.window.room() > 0
+            && let Some(revision) = owed
+            && !try_out(subscription, event, revision)
+        {
+            return Take::No;
         }
         let offer = owed.map(|it| Offer { event: event.id, subject: event.subject.clone(), revision: it.no });
         let is_owed = offer.is_some();
@@ -196,6 +205,19 @@ impl Reader {
         }
     }
 
+    /// All stretches that are skipped, those too that are not stored yet.
+    pub(super) fn all_skipped(&self) -> Vec<SkippedRange> {
+        self.skipped.iter().cloned().chain(self.window.shadowed_ranges()).collect()
+    }
+
+    /// These stretches are stored, grown from others or new.
+    pub(super) fn grow_skipped(&mut self, grown: Vec<SkippedRange>) {
+        for it in grown {
+            self.skipped.retain(|old| (old.from, old.generation, &old.why) != (it.from, it.generation, &it.why));
+            self.skipped.push(it);
+        }
+    }
+
     /// The subscription was edited, paused or resumed.
     pub(super) fn edited(&mut self, subscription: Arc<Subscription>, filters: BTreeMap<RevisionNo, Expr>, now: Timestamp) {
         self.filters = filters;
@@ -203,6 +225,7 @@ impl Reader {
         self.window.set_revisions(&subscription.revisions);
         self.window.set_pulled(subscription.push.is_none(), now);
         self.window.set_active(may_try(&subscription), now);
+        self.window.set_shadow(subscription.state == State::Shadow, now);
         if subscription.url() != self.subscription.url() {
             // Another address may be one that can be called, and one that works.
             self.window.reset_endpoint(now);
@@ -274,7 +297,13 @@ impl Reader {
 
     pub(super) fn view(&self) -> ReaderView {
         let health = self.window.health();
-        ReaderView { cursor: self.window.cursor(), health, first_exception: self.window.first_exception(), counts: self.window.counts() }
+        ReaderView {
+            cursor: self.window.cursor(),
+            health,
+            first_exception: self.window.first_exception(),
+            counts: self.window.counts(),
+            shadowed: self.window.shadowed_count(),
+        }
     }
 }
 
@@ -285,7 +314,7 @@ fn is_about(subscription: &Subscription, event: &Event) -> bool {
 
 /// Whether tries start. One that is done reads nothing more, but what somebody asks for again is tried.
 fn may_try(subscription: &Subscription) -> bool {
-    matches!(subscription.state, State::Active | State::Done)
+    matches!(subscription.state, State::Active | State::Shadow | State::Done)
 }
 
 /// Whether, after this event, none of the awaited statuses can be reached any more.

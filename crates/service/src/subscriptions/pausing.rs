@@ -1,6 +1,6 @@
 //! Pause and resume: what waits meanwhile, and what is passed over by choice (P7).
 
-use super::{Also, SubscriptionWritten};
+use super::{Also, SubscriptionWritten, state::in_the_shadow};
 use crate::{Ctx, Error, Outcome, Service, Write};
 use ringback_engine::retention;
 use ringback_model::{
@@ -46,6 +46,7 @@ impl Service {
             let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             match before.state {
                 State::Done => Err(Error::NotActive { id, state: before.state }),
+                State::Shadow => Err(in_the_shadow(&before)),
                 State::Paused | State::Suspended => {
                     let also = Also { waits: Some(service.waits(&before).await?), ..Also::default() };
                     service.unchanged(&ctx, &before, also, write).await
@@ -78,6 +79,7 @@ impl Service {
             let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             match before.state {
                 State::Done => return Err(Error::NotActive { id, state: before.state }),
+                State::Shadow => return Err(in_the_shadow(&before)),
                 State::Active => {
                     let also = Also { passed: Some(0), ..Also::default() };
                     return service.unchanged(&ctx, &before, also, write).await;

@@ -7,7 +7,7 @@ use ringback_model::{
     SubscriptionId,
     event::{Place, Scope},
     key::Authority,
-    subscription::Subscription,
+    subscription::{State, Subscription},
 };
 use ringback_ports::store::Slice;
 use std::{collections::BTreeMap, sync::Arc};
@@ -103,6 +103,7 @@ impl Service {
             cursor: self.position(&subscription.scope, cursor),
             lag: last.saturating_sub(cursor),
             oldest_at: None,
+            shadowed: view.map(|it| it.shadowed).filter(|it| *it > 0 || subscription.state == State::Shadow),
             health: Health {
                 state: health.map_or(HealthState::Ok, |it| it.state).as_str(),
                 why: health.and_then(|it| it.why).map(Into::into),

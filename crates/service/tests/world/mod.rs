@@ -315,6 +315,7 @@ pub fn subscription(url: &str) -> NewSubscription {
             delays: vec![10, 60, 600],
         }),
         all_tenants: false,
+        state: None,
     }
 }
 

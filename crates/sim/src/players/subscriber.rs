@@ -132,6 +132,7 @@ impl Subscriber {
                 delays,
             }),
             all_tenants: self.all,
+            state: None,
         };
         Creation { record, new, keyed, tries: 0 }
     }
@@ -214,7 +215,13 @@ impl Subscriber {
                 }
                 ("edited", told)
             }
-            35..=59 => ("paused", life.write(chance, &ctx, None, render, |write| service.pause(&ctx, &id, write)).await),
+            35..=44 => {
+                let state = Some(*chance.pick(&[State::Shadow, State::Shadow, State::Active]));
+                let patch = SubscriptionPatch { state, ..SubscriptionPatch::default() };
+                let write = |write| service.patch_subscription(&ctx, &id, patch, IfMatch::None, write);
+                ("put into the shadow, or out of it", life.write(chance, &ctx, None, render, write).await)
+            }
+            45..=59 => ("paused", life.write(chance, &ctx, None, render, |write| service.pause(&ctx, &id, write)).await),
             60..=77 => {
                 ("resumed", life.write(chance, &ctx, None, render, |write| service.resume(&ctx, &id, ResumeFrom::Cursor, write)).await)
             }
@@ -301,6 +308,15 @@ impl Subscriber {
                 if !resumed {
                     return false;
                 }
+            }
+            if view.subscription.state == State::Shadow {
+                let patch = SubscriptionPatch { state: Some(State::Active), ..SubscriptionPatch::default() };
+                let write = |write| life.service.patch_subscription(&ctx, id, patch, IfMatch::None, write);
+                let told = life.write(&self.chance, &ctx, None, |_| Vec::new(), write).await;
+                if !matches!(told, Told::First(_)) {
+                    return false;
+                }
+                life.say(format_args!("{}: {id} is out of the shadow at last", self.name));
             }
         }
         true

@@ -41,7 +41,10 @@ impl Deliveries for MemoryStore {
         for place in settlement.removed {
             reader.exceptions.remove(&place);
         }
-        reader.skipped.extend(settlement.skipped.into_iter().map(|it| ((it.from, it.generation, it.to), it)));
+        for it in settlement.skipped {
+            reader.skipped.retain(|_, old| (old.from, old.generation, &old.why) != (it.from, it.generation, &it.why) || old.to > it.to);
+            reader.skipped.insert((it.from, it.generation, it.to), it);
+        }
         for it in settlement.replays {
             if let Some(stored) = state.replays.get_mut(&it.id) {
                 stored.progress = it.progress;

@@ -74,6 +74,7 @@ fn new_subscription(call: &Call) -> Result<(Ctx, NewSubscription), Failure> {
             delays: push.delays,
         }),
         all_tenants,
+        state: new.state,
     };
     Ok((ctx, new))
 }
@@ -123,6 +124,7 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
         delays: read.delays,
         signing: signing(read.signing),
         pulled: read.pulled,
+        state: read.state,
     };
     let (write, finish) = call.write(written);
     let result = service.patch_subscription(&call.ctx, &id, patch, if_match, write).await;
@@ -294,5 +296,9 @@ fn written(made: &SubscriptionWritten) -> Answer {
 fn view(it: &SubscriptionView, secret: Option<String>) -> wire::SubscriptionView {
     let health = Health { state: it.health.state, why: it.health.why.clone(), since: it.health.since.to_string() };
     let oldest_at = it.oldest_at.map(|it| it.to_string());
-    wire::SubscriptionView { oldest_at, ..wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret) }
+    wire::SubscriptionView {
+        oldest_at,
+        shadowed: it.shadowed,
+        ..wire::SubscriptionView::of(&it.subscription, it.cursor.clone(), it.lag, health, secret)
+    }
 }
