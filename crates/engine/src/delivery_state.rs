@@ -101,6 +101,7 @@ mod tests {
             tries,
             state,
             created_at: Timestamp::from_secs(0),
+            expires_at: None,
         }
     }
 

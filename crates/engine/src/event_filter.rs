@@ -190,6 +190,7 @@ mod tests {
             data: Bytes::from_static(br#"{"amount":1999,"status":"paid"}"#),
             previous: Some(Bytes::from_static(br#"{"status":"created"}"#)),
             occurred_at: Some(Timestamp::from_secs(0)),
+            expires_at: None,
             key: None,
             audience: Authority::Tenant,
             of: None,

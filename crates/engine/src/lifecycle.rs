@@ -470,6 +470,7 @@ pub(crate) fn event(
         data: resource.encode(),
         previous,
         occurred_at: None,
+        expires_at: None,
         key: None,
         audience: decl.access.read,
         of: Some(OfResource {

@@ -64,6 +64,7 @@ mod tests {
             data: Bytes::from_static(b"{}"),
             previous: None,
             occurred_at: None,
+            expires_at: None,
             key: None,
             audience,
             of: None,

@@ -349,6 +349,8 @@ impl Run {
                     tries: it.tries,
                     state: ExceptionState::Retrying { due_at: it.due_at },
                     created_at,
+                    // Whoever replays wants it however late it is.
+                    expires_at: None,
                 })
             });
             row.again = again.collect();

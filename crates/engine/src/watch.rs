@@ -114,6 +114,7 @@ mod tests {
             data: Bytes::from(data.to_string()),
             previous: previous.map(|it| Bytes::from(it.to_string())),
             occurred_at: None,
+            expires_at: None,
             key: None,
             audience: Authority::Tenant,
             of: Some(OfResource {

@@ -19,6 +19,7 @@
 //! matches (`matching`), how long to wait (`retry`), fairness between subscriptions.
 
 mod cancelling;
+mod expiring;
 mod leasing;
 mod lines;
 mod replaying;
@@ -33,6 +34,7 @@ mod model;
 mod tests;
 
 pub use cancelling::CancelRefused;
+pub use expiring::EXPIRED;
 pub use leasing::{Acked, LeaseId, Leased, Nacked};
 pub use replaying::{REPLAY_DELAYS, Replayed};
 pub use settling::Settling;
@@ -130,6 +132,8 @@ pub struct Offer {
     pub subject: Option<Subject>,
     /// The revision under which it matched.
     pub revision: RevisionNo,
+    /// From when on it is not delivered any more.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// How the last tries went; for display.
@@ -205,6 +209,7 @@ struct Fresh {
     event: EventId,
     subject: Option<Arc<Subject>>,
     revision: RevisionNo,
+    expires_at: Option<Timestamp>,
     in_flight: bool,
 }
 
@@ -243,6 +248,8 @@ pub struct Window {
     counts: Counts,
     /// Retrying exceptions that may start once they are due.
     due: BTreeSet<(Timestamp, Place)>,
+    /// Deadlines of what is fresh, retrying or held.
+    expiring: BTreeSet<(Timestamp, Place)>,
     /// What is unfinished of each subject.
     lines: BTreeMap<Arc<Subject>, Line>,
     /// Ranges of this generation: from (exclusive) → to (inclusive).
@@ -312,6 +319,7 @@ impl Window {
             exceptions: BTreeMap::new(),
             counts: Counts::default(),
             due: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             lines: BTreeMap::new(),
             skipped: BTreeMap::new(),
             planned: BTreeMap::new(),
@@ -423,8 +431,10 @@ impl Window {
     }
 
     fn take(&mut self, place: Place, offer: Offer, now: Timestamp) {
-        let subject = offer.subject.map(|it| self.intern(it));
-        let fresh = Fresh { event: offer.event, subject: subject.clone(), revision: offer.revision, in_flight: false };
+        let subject = offer.subject.clone().map(|it| self.intern(it));
+        let Offer { event, revision, expires_at, .. } = offer;
+        let fresh = Fresh { event, subject: subject.clone(), revision, expires_at, in_flight: false };
+        self.expiring.extend(expires_at.map(|at| (at, place)));
         if let Some(line) = subject.as_ref().and_then(|it| self.lines.get_mut(it)) {
             line.waiting.insert(place);
         }
@@ -689,12 +699,12 @@ impl Window {
         }
     }
 
-    /// When to ask again (`poll_start`, then `settle_due`), if nothing happens before.
+    /// When to ask again (`poll_expired`, `poll_start`, then `settle_due`), if nothing happens before.
     ///
     /// Ask `poll_start` until it answers `None` first: what it would start now has no time.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Timestamp> {
-        [self.next_start(), self.next_lease_end(), self.settle_due()].into_iter().flatten().min()
+        [self.next_expiry(), self.next_start(), self.next_lease_end(), self.settle_due()].into_iter().flatten().min()
     }
 }
 

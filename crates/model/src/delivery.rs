@@ -195,6 +195,8 @@ pub struct Exception {
     pub state: ExceptionState,
     /// When the row was made.
     pub created_at: Timestamp,
+    /// When it is parked as `expired`, unless it is over by then; `None` also once somebody asked for a try of it.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What is to be done with an exception.

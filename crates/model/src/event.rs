@@ -54,6 +54,8 @@ pub struct EventDraft {
     pub previous: Option<Bytes>,
     /// When the publisher says it happened.
     pub occurred_at: Option<Timestamp>,
+    /// From when on it is not worth delivering; not part of the public bytes.
+    pub expires_at: Option<Timestamp>,
     /// The publisher's own key, unique per tenant while the event is kept.
     pub key: Option<String>,
     /// Whose authority it takes to see it.
@@ -82,9 +84,13 @@ pub struct Event {
     /// See `EventDraft`.
     pub key: Option<String>,
     /// See `EventDraft`.
+    pub expires_at: Option<Timestamp>,
+    /// See `EventDraft`.
     pub audience: Authority,
     /// See `EventDraft`.
     pub of: Option<OfResource>,
+    /// When its data was erased: then there is no subject and no key, and the bytes say no more than that.
+    pub erased_at: Option<Timestamp>,
     /// The last event of its change set? A page never ends on one that is not (G5).
     pub ends_change_set: bool,
     /// The public bytes: exactly what `GET /v1/events/{id}` answers.
@@ -105,8 +111,10 @@ impl EventDraft {
             timestamp: self.timestamp,
             subject: self.subject,
             key: self.key,
+            expires_at: self.expires_at,
             audience: self.audience,
             of: self.of,
+            erased_at: None,
             ends_change_set,
             bytes,
         }
@@ -154,7 +162,22 @@ fn member<'a>(bytes: &'a [u8], name: &str) -> Option<&'a str> {
 }
 
 impl Event {
-    /// Its `data`, verbatim.
+    /// What is left of it when it is erased at `at`: its id, type and place. No subject, no key, no data.
+    ///
+    /// What it records of a resource (`of`) stays inside, so that versions stay dense; it is not in the bytes.
+    /// Erasing twice is erasing once.
+    #[must_use]
+    pub fn erased(&self, at: Timestamp) -> Self {
+        let at = self.erased_at.unwrap_or(at);
+        let Self { id, event_type, timestamp, tenant, sequence, .. } = self;
+        let bytes = format!(
+            "{{\"id\":\"{id}\",\"type\":\"{event_type}\",\"timestamp\":\"{timestamp}\",\"tenant\":\"{tenant}\",\
+             \"sequence\":{sequence},\"data\":null,\"erased_at\":\"{at}\"}}"
+        );
+        Self { subject: None, key: None, expires_at: None, erased_at: Some(at), bytes: Bytes::from(bytes), ..self.clone() }
+    }
+
+    /// Its `data`, verbatim; `null` when it is erased.
     #[must_use]
     pub fn data(&self) -> Bytes {
         self.slice_of("data").unwrap_or_else(|| Bytes::from_static(b"null"))
@@ -287,6 +310,7 @@ fn thin(event: &Event, public_url: &str) -> Bytes {
         data: Bytes::from(data),
         previous: None,
         occurred_at,
+        expires_at: None,
         key: None,
         audience: event.audience,
         of: None,
@@ -307,6 +331,7 @@ mod tests {
             data: Bytes::from_static(data.as_bytes()),
             previous: Some(Bytes::from_static(b"{\"status\":\"processing\"}")),
             occurred_at: Some(Timestamp::from_secs(0)),
+            expires_at: None,
             key: None,
             audience: Authority::Tenant,
             of: None,

@@ -155,6 +155,7 @@ mod tests {
             data: Bytes::copy_from_slice(data.as_bytes()),
             previous: of.then(|| Bytes::from_static(b"{\"status\":\"created\"}")),
             occurred_at: occurred.then(|| Timestamp::from_secs(0)),
+            expires_at: None,
             key: None,
             audience: Authority::Tenant,
             of: of.then(|| OfResource {

@@ -29,6 +29,8 @@ pub struct NewEvent {
     pub key: Option<String>,
     /// When it happened, says the publisher.
     pub occurred_at: Option<Timestamp>,
+    /// From when on it is not delivered any more: what is still owed then is parked as `expired`.
+    pub expires_at: Option<Timestamp>,
     /// Whose authority it takes to see it.
     pub audience: Authority,
 }
@@ -100,6 +102,7 @@ impl Service {
                 data: event.data.clone(),
                 previous: None,
                 occurred_at: event.occurred_at,
+                expires_at: event.expires_at,
                 key: event.key.clone(),
                 audience: event.audience,
                 of: None,
@@ -164,7 +167,12 @@ impl Service {
 }
 
 fn same_content(a: &EventDraft, b: &EventDraft) -> bool {
-    a.event_type == b.event_type && a.subject == b.subject && a.data == b.data && a.occurred_at == b.occurred_at && a.audience == b.audience
+    a.event_type == b.event_type
+        && a.subject == b.subject
+        && a.data == b.data
+        && a.occurred_at == b.occurred_at
+        && a.expires_at == b.expires_at
+        && a.audience == b.audience
 }
 
 /// Whether `draft` says what `stored` says: encoded at the stored one's place, it has the same bytes.
@@ -173,5 +181,7 @@ fn is_repeat(draft: &EventDraft, stored: &Event) -> bool {
     twin.id = stored.id;
     twin.timestamp = stored.timestamp;
     let tenant: TenantId = stored.tenant.clone();
-    twin.audience == stored.audience && twin.place(tenant, stored.seq, stored.sequence, true).bytes == stored.bytes
+    twin.audience == stored.audience
+        && twin.expires_at == stored.expires_at
+        && twin.place(tenant, stored.seq, stored.sequence, true).bytes == stored.bytes
 }

@@ -69,6 +69,7 @@ impl Service {
             data: data.to_string().into(),
             previous: None,
             occurred_at: None,
+            expires_at: None,
             key: None,
             // What an operator made is nobody else's business.
             audience: about.authority,

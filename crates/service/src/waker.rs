@@ -228,6 +228,7 @@ mod tests {
             data: bytes::Bytes::from_static(b"1"),
             previous: None,
             occurred_at: None,
+            expires_at: None,
             key: None,
             audience: Authority::Tenant,
             of: None,

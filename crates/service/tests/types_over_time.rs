@@ -166,6 +166,7 @@ async fn publishers_are_held_to_what_a_file_declares() {
         data: data.into(),
         key: None,
         occurred_at: None,
+        expires_at: None,
         audience: ringback_model::key::Authority::Tenant,
     };
     service.publish(&operator(), vec![event(r#"{"id":"7"}"#)], Write::plain()).await.unwrap();

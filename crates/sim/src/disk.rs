@@ -400,7 +400,7 @@ impl Disk {
         {
             let lost = self.has(Plant::PlacesOutOfOrder) || (self.has(Plant::HintLost) && self.chance.per_mille(300));
             if !lost {
-                listener(&applied.heard);
+                listener(&self.without_deadlines(applied.heard));
             }
         }
         for answer in applied.answers {
@@ -502,7 +502,15 @@ impl Disk {
         settlement
     }
 
-    fn spoil_page(&self, mut page: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+    fn without_deadlines(&self, mut events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+        if self.has(Plant::DeadlineForgotten) {
+            events.iter_mut().for_each(|it| Arc::make_mut(it).expires_at = None);
+        }
+        events
+    }
+
+    fn spoil_page(&self, page: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+        let mut page = self.without_deadlines(page);
         if self.has(Plant::PageCutInsideSet) {
             let inside = page.len() >= 2 && page.iter().rev().nth(1).is_some_and(|it| !it.ends_change_set);
             if inside {

@@ -56,6 +56,8 @@ pub enum Plant {
     FloorPassesTooMuch,
     /// The store takes more than retention asked for, and says that nothing was taken.
     FloorForgotten,
+    /// Events that are read have no deadline.
+    DeadlineForgotten,
     /// What a worker was handed is seen to be handed out once more while it holds.
     LeaseForgotten,
     /// A settlement forgets what it says was skipped in the shadow.
@@ -66,7 +68,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
@@ -92,6 +94,7 @@ impl Plant {
         Self::SequenceGap,
         Self::FloorPassesTooMuch,
         Self::FloorForgotten,
+        Self::DeadlineForgotten,
         Self::LeaseForgotten,
         Self::ShadowLost,
         Self::ListForgetsChanges,

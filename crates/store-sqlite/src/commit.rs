@@ -163,8 +163,8 @@ fn write_events(tx: &mut Tx<'_>, tenant: &TenantId, at: Timestamp, events: &[Arc
         tx.conn
             .prepare_cached(
                 "INSERT INTO events (seq, tenant, sequence, id, type, subject, key, audience, timestamp, committed_at, ends,
-                                     resource_type, resource_id, version, entered, deleted, bytes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                                     resource_type, resource_id, version, entered, deleted, bytes, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             )?
             .execute(params![
                 event.seq.cast_signed(),
@@ -184,6 +184,7 @@ fn write_events(tx: &mut Tx<'_>, tenant: &TenantId, at: Timestamp, events: &[Arc
                 of.and_then(|it| it.entered.as_ref()).map(|it| it.as_str()),
                 of.map(|it| it.deleted),
                 &*event.bytes,
+                event.expires_at.map(|it| it.as_micros()),
             ])?;
         let open = event.audience == Authority::Tenant;
         if tx.note_type(no, &event.event_type, committed_at, open) {

@@ -35,7 +35,10 @@ macro_rules! attempts {
 
 macro_rules! exceptions {
     ($rest:literal) => {
-        concat!("SELECT place, event, subject, revision, generation, tries, state, at, reason, created_at FROM exceptions ", $rest)
+        concat!(
+            "SELECT place, event, subject, revision, generation, tries, state, at, reason, created_at, expires_at FROM exceptions ",
+            $rest
+        )
     };
 }
 
@@ -230,8 +233,8 @@ fn write_exception(tx: &Tx<'_>, subscription: u32, it: &Exception) -> Result<(),
     };
     tx.conn
         .prepare_cached(
-            "INSERT OR REPLACE INTO exceptions (subscription, place, event, subject, revision, generation, tries, state, at, reason, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT OR REPLACE INTO exceptions (subscription, place, event, subject, revision, generation, tries, state, at, reason, created_at, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             subscription,
@@ -245,6 +248,7 @@ fn write_exception(tx: &Tx<'_>, subscription: u32, it: &Exception) -> Result<(),
             at,
             reason,
             it.created_at.as_micros(),
+            it.expires_at.map(|it| it.as_micros()),
         ])?;
     Ok(())
 }
@@ -352,7 +356,7 @@ fn exception(row: &Row<'_>) -> Result<Exception, Fault> {
         ("parked", Some(at), Some(reason)) => ExceptionState::Parked { reason, at },
         (word, _, _) => return Err(it.broken(format!("`{word}` is no state of ours, or lacks its time"))),
     };
-    Ok(Exception { place, event, subject, revision, generation, tries, state, created_at: it.time()? })
+    Ok(Exception { place, event, subject, revision, generation, tries, state, created_at: it.time()?, expires_at: it.time_opt()? })
 }
 
 fn attempt(row: &Row<'_>) -> Result<Attempt, Fault> {

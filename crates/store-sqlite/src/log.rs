@@ -27,7 +27,7 @@ macro_rules! events {
     ($rest:literal) => {
         concat!(
             "SELECT seq, tenant, sequence, id, type, subject, key, audience, timestamp, ends, ",
-            "resource_type, resource_id, version, entered, deleted, bytes FROM events ",
+            "resource_type, resource_id, version, entered, deleted, bytes, expires_at, erased_at FROM events ",
             $rest
         )
     };
@@ -342,7 +342,23 @@ impl Reading {
             }
         };
         let bytes = it.get::<Vec<u8>>()?.into();
-        Ok(Arc::new(Event { seq, sequence, tenant, id, event_type, timestamp, subject, key, audience, of, ends_change_set, bytes }))
+        let (expires_at, erased_at) = (it.time_opt()?, it.time_opt()?);
+        Ok(Arc::new(Event {
+            seq,
+            sequence,
+            tenant,
+            id,
+            event_type,
+            timestamp,
+            subject,
+            key,
+            expires_at,
+            audience,
+            of,
+            erased_at,
+            ends_change_set,
+            bytes,
+        }))
     }
 }
 

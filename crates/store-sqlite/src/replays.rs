@@ -119,6 +119,7 @@ fn decode(row: &Row<'_>) -> Result<Replay, Fault> {
             tries: it.tries,
             state: ExceptionState::Retrying { due_at: Timestamp::from_micros(it.due_at) },
             created_at: Timestamp::from_micros(it.created_at),
+            expires_at: None,
         })
     };
     Ok(Replay {

@@ -184,6 +184,7 @@ fn settlements() -> impl Strategy<Value = Settlement> {
             1 => ExceptionState::Retrying { due_at: at(place) },
             _ => ExceptionState::Parked { reason: "gone".into(), at: at(place) },
         },
+        expires_at: (place % 2 == 0).then(|| at(place + 9)),
         ..exception(place)
     });
     (1..3_u32, 1..3_u32, 0..12_u64, vec(tries, 0..4), vec(exceptions, 0..3), vec(1..12_u64, 0..3)).prop_map(

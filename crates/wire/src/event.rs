@@ -29,6 +29,8 @@ pub struct NewEvent<'a> {
     pub occurred_at: Option<Timestamp>,
     /// Whose authority it takes to see it.
     pub audience: Authority,
+    /// From when on it is not delivered any more.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// An event type, as `GET /v1/event-types` lists it.
@@ -54,7 +56,7 @@ pub struct EventTypeView {
 }
 
 const SHAPE: Shape = Shape {
-    members: &["type", "subject", "data", "key", "occurred_at", "audience"],
+    members: &["type", "subject", "data", "key", "occurred_at", "audience", "expires_at"],
     read_only: &[
         ("id", "The server gives it; `key` makes repeats harmless."),
         ("timestamp", "The server sets it; `occurred_at` is the publisher's."),
@@ -62,7 +64,7 @@ const SHAPE: Shape = Shape {
         ("sequence", "The server gives it."),
         ("previous", "Only changes of resources have it."),
     ],
-    paths: &["type", "subject", "data", "key", "occurred_at", "audience"],
+    paths: &["type", "subject", "data", "key", "occurred_at", "audience", "expires_at"],
 };
 
 const AUDIENCES: [(&str, Authority); 2] = [("tenant", Authority::Tenant), ("operator", Authority::Operator)];
@@ -101,7 +103,8 @@ impl<'a> NewEvent<'a> {
         let key = it.parsed("key", parse_key, problems);
         let occurred_at = it.time("occurred_at", problems);
         let audience = it.one_of("audience", &AUDIENCES, problems).unwrap_or(Authority::Tenant);
-        Some(Self { event_type: event_type?, subject, data: data?, key, occurred_at, audience })
+        let expires_at = it.time("expires_at", problems);
+        Some(Self { event_type: event_type?, subject, data: data?, key, occurred_at, audience, expires_at })
     }
 }
 
@@ -172,9 +175,9 @@ mod tests {
             ("key", "\"\""),
             ("occurred_at", "\"soon\""),
             ("audience", "\"all\""),
-            ("expires_at", "\"2030-01-01T00:00:00Z\""),
+            ("expires_at", "\"tomorrow\""),
         ];
-        assert_eq!(pointers(NewEvent::read(&all, "")), ["/typ", "/expires_at", "/type", "/subject", "/key", "/occurred_at", "/audience"]);
+        assert_eq!(pointers(NewEvent::read(&all, "")), ["/typ", "/type", "/subject", "/key", "/occurred_at", "/audience", "/expires_at"]);
         let surrogate = [("type", "\"a\""), ("data", "1"), ("key", "\"\\ud800\"")];
         assert_eq!(pointers(NewEvent::read(&surrogate, "")), ["/key"]);
     }

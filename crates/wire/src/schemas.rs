@@ -313,6 +313,7 @@ fn new_event() -> Value {
             "key": { "type": ["string", "null"], "pattern": format!("^[ -~]{{1,{}}}$", limits::EVENT_KEY_BYTES_MAX), "description": "Your own, unique per tenant while the event is kept: the same content again is answered 200 with the stored event." },
             "occurred_at": or_null(time("When it happened, if that isn't now.")),
             "audience": { "type": ["string", "null"], "enum": ["tenant", "operator", null], "default": "tenant", "description": "`operator`: never shown or pushed to tenants." },
+            "expires_at": or_null(time("From when on it is not delivered any more: what is still owed then is parked as `expired`. It is not part of the event, and feeds go on showing it.")),
         }),
         &["type", "data"],
     )

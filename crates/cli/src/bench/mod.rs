@@ -4,7 +4,9 @@
 //! directory that goes with it), fills it over the API, and asks it as clients do. What is
 //! measured is from the first byte sent to the last one received, on kept connections.
 
+mod endpoints;
 mod list;
+mod neighbours;
 mod waiters;
 
 use crate::{
@@ -21,7 +23,8 @@ use std::{error::Error, time::Duration};
 Examples:
   ringback bench list                  Pages of a list of 100,000 payments
   ringback bench list --rows 1000000 --json
-  ringback bench waiters               10,000 requests that wait, and how soon they know")]
+  ringback bench waiters               10,000 requests that wait, and how soon they know
+  ringback bench neighbours            What healthy endpoints feel of 1,200 hostile ones")]
 pub(crate) struct BenchArgs {
     /// Which.
     #[command(subcommand)]
@@ -35,6 +38,8 @@ enum BenchVerb {
     List(list::ListArgs),
     /// What requests cost that wait, and how soon they know
     Waiters(waiters::WaitersArgs),
+    /// What healthy endpoints feel of black holes and of those that dribble
+    Neighbours(neighbours::NeighboursArgs),
 }
 
 /// Measures, and prints what was measured.
@@ -45,6 +50,7 @@ pub(crate) async fn run(args: BenchArgs) -> Outcome {
     match args.verb {
         BenchVerb::List(args) => list::run(args).await,
         BenchVerb::Waiters(args) => waiters::run(args).await,
+        BenchVerb::Neighbours(args) => neighbours::run(args).await,
     }
 }
 

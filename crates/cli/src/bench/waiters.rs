@@ -207,7 +207,7 @@ fn wait(client: &Arc<Client>, id: String) -> JoinHandle<Result<Instant, Failure>
     })
 }
 
-fn good(answer: Result<Answer, NoAnswer>) -> Result<Answer, Failure> {
+pub(super) fn good(answer: Result<Answer, NoAnswer>) -> Result<Answer, Failure> {
     match answer {
         Ok(answer) if answer.good() => Ok(answer),
         Ok(answer) => Err(Failure::new(Exit::Failure, format!("the server answered {}", answer.complaint()))),
@@ -215,20 +215,20 @@ fn good(answer: Result<Answer, NoAnswer>) -> Result<Answer, Failure> {
     }
 }
 
-fn told<T>(ended: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
+pub(super) fn told<T>(ended: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
     ended.map_err(|it| Failure::new(Exit::Failure, format!("a client broke off: {it}")))?
 }
 
 /// The server's process, as Linux shows it.
-struct Process(Option<PathBuf>);
+pub(super) struct Process(Option<PathBuf>);
 
 impl Process {
-    fn of(server: &Server) -> Self {
+    pub(super) fn of(server: &Server) -> Self {
         Self(server.pid().map(|it| PathBuf::from(format!("/proc/{it}"))).filter(|it| it.exists()))
     }
 
     /// Memory that is really there, in KiB.
-    fn memory_kib(&self) -> Option<u64> {
+    pub(super) fn memory_kib(&self) -> Option<u64> {
         let text = std::fs::read_to_string(self.0.as_ref()?.join("status")).ok()?;
         text.lines().find_map(|it| it.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
     }

@@ -120,6 +120,9 @@ pub(crate) struct Publish {
     /// When it happened, if not now
     #[arg(long, value_name = "RFC3339", conflicts_with = "from")]
     occurred_at: Option<String>,
+    /// From when on it is not delivered any more: what is still owed then is parked
+    #[arg(long, value_name = "RFC3339", conflicts_with = "from")]
+    expires_at: Option<String>,
     /// `operator` hides it from tenants
     #[arg(long, value_name = "WHO", value_parser = ["tenant", "operator"], conflicts_with = "from")]
     audience: Option<String>,
@@ -141,6 +144,8 @@ struct NewEvent<'a> {
     occurred_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audience: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<&'a str>,
 }
 
 impl Publish {
@@ -157,6 +162,7 @@ impl Publish {
             key: self.event_key.as_deref(),
             occurred_at: self.occurred_at.as_deref(),
             audience: self.audience.as_deref(),
+            expires_at: self.expires_at.as_deref(),
         };
         serde_json::to_string(&event).map_err(|it| crate::exit::Failure::invalid(format!("the event can't be written as JSON: {it}")))
     }

@@ -30,6 +30,7 @@ fn event() -> Event {
         data: Bytes::from_static(b"{\"amount\":500}"),
         previous: None,
         occurred_at: None,
+        expires_at: None,
         key: None,
         audience: Authority::Tenant,
         of: None,
@@ -226,7 +227,17 @@ fn what_waits_says_for_what() {
 }
 
 fn exception(state: ExceptionState) -> Exception {
-    Exception { place: 10, event: EventId::from_bits(1), subject: None, revision: 1, generation: 1, tries: 2, state, created_at: T0 }
+    Exception {
+        place: 10,
+        event: EventId::from_bits(1),
+        subject: None,
+        revision: 1,
+        generation: 1,
+        tries: 2,
+        state,
+        created_at: T0,
+        expires_at: None,
+    }
 }
 
 #[test]

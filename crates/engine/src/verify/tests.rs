@@ -37,6 +37,7 @@ fn made(seq: Seq, sequence: Sequence, of: &str, ends: bool) -> Event {
         data: resource.encode(),
         previous: None,
         occurred_at: None,
+        expires_at: None,
         key: None,
         audience: Authority::Tenant,
         of: Some(OfResource {

@@ -357,7 +357,7 @@ impl Window {
         in_flight && self.leases.as_ref().is_none_or(|it| !it.held.contains_key(&place))
     }
 
-    fn forget_alone(&mut self, place: Place) {
+    pub(super) fn forget_alone(&mut self, place: Place) {
         if let Some(leases) = &mut self.leases {
             leases.alone.remove(&place);
         }

@@ -146,6 +146,7 @@ impl Window {
             tries: 0,
             state: ExceptionState::Held,
             created_at: now,
+            expires_at: fresh.expires_at,
         };
         self.insert_exception(Failed { row, subject: fresh.subject, in_flight: false, manual: false, early: false });
         self.touch(place, now);
@@ -156,6 +157,7 @@ impl Window {
     pub(super) fn remove_fresh(&mut self, place: Place) -> Option<Fresh> {
         let fresh = self.fresh.remove(&place)?;
         self.ready.remove(&place);
+        self.forget_deadline(place, fresh.expires_at);
         if let Some(line) = fresh.subject.as_ref().and_then(|it| self.lines.get_mut(it)) {
             line.waiting.remove(&place);
         }
@@ -173,6 +175,9 @@ impl Window {
             // A line may have ended meanwhile: `or_default` begins it again.
             self.lines.entry(Arc::clone(subject)).or_default().failed.insert(place);
         }
+        if !matches!(failed.row.state, ExceptionState::Parked { .. }) {
+            self.expiring.extend(failed.row.expires_at.map(|at| (at, place)));
+        }
         self.exceptions.insert(place, failed);
     }
 
@@ -183,6 +188,7 @@ impl Window {
         if let ExceptionState::Retrying { due_at } = failed.row.state {
             self.due.remove(&(due_at, place));
         }
+        self.forget_deadline(place, failed.row.expires_at);
         if let Some(line) = failed.subject.as_ref().and_then(|it| self.lines.get_mut(it)) {
             line.failed.remove(&place);
         }

@@ -288,7 +288,12 @@ impl World {
                 }
                 kind => {
                     let subject = if let Kind::Of(it) = kind { Subject::parse(&format!("/s/{it}")).ok() } else { None };
-                    let offer = Offer { event: EventId::from_bits(u128::from(place)), subject, revision: self.revision_of(place) };
+                    let offer = Offer {
+                        event: EventId::from_bits(u128::from(place)),
+                        subject,
+                        revision: self.revision_of(place),
+                        expires_at: None,
+                    };
                     self.window.offer(place, Some(offer), self.now)
                 }
             };

@@ -1,6 +1,7 @@
 //! One table for each rule of the window. Whether they hold together is `model`'s.
 
 mod breaker;
+mod expiring;
 mod health;
 mod operating;
 mod settling;
@@ -55,7 +56,11 @@ impl Bench {
 
     fn try_offer(&mut self, place: Place, subject: &str) -> bool {
         let subject = Subject::parse(subject).ok();
-        self.window.offer(place, Some(Offer { event: EventId::from_bits(u128::from(place)), subject, revision: 1 }), self.now)
+        self.window.offer(
+            place,
+            Some(Offer { event: EventId::from_bits(u128::from(place)), subject, revision: 1, expires_at: None }),
+            self.now,
+        )
     }
 
     #[track_caller]
@@ -126,6 +131,7 @@ fn row(place: Place, subject: &str, tries: u32, state: ExceptionState) -> Except
         tries,
         state,
         created_at: T0,
+        expires_at: None,
     }
 }
 
@@ -488,7 +494,7 @@ fn an_ordered_revision_waits_for_what_an_unordered_one_matched() {
     b.offer(1, "/a");
     b.offer(2, "/a");
     let subject = Subject::parse("/a").ok();
-    assert!(b.window.offer(3, Some(Offer { event: EventId::from_bits(3), subject, revision: 2 }), b.now));
+    assert!(b.window.offer(3, Some(Offer { event: EventId::from_bits(3), subject, revision: 2, expires_at: None }), b.now));
     assert_eq!(b.starts(), [1, 2]);
     b.fail(1);
     b.ok(2);

@@ -321,7 +321,7 @@ impl Window {
     }
 
     pub(super) fn failed(&mut self, place: Place, state: ExceptionState, spent: u32, now: Timestamp) {
-        let subject = if let Some(Fresh { event, subject, revision, .. }) = self.remove_fresh(place) {
+        let subject = if let Some(Fresh { event, subject, revision, expires_at, .. }) = self.remove_fresh(place) {
             let row = Exception {
                 place,
                 event,
@@ -331,6 +331,7 @@ impl Window {
                 tries: spent,
                 state,
                 created_at: now,
+                expires_at,
             };
             self.insert_exception(Failed { row, subject: subject.clone(), in_flight: false, manual: false, early: false });
             subject
@@ -430,6 +431,8 @@ impl Window {
         let Some(mut it) = self.remove_exception(place) else { return Err(RetryRefused::NotFailed) };
         let subject = it.subject.clone();
         it.row.state = ExceptionState::Retrying { due_at: now };
+        // Whoever asks wants it however late it is.
+        it.row.expires_at = None;
         it.manual = true;
         self.asked = Some(place);
         self.insert_exception(it);

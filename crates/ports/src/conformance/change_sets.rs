@@ -99,6 +99,7 @@ pub async fn an_event_reads_back_as_it_was_given<S: Store>(store: &Arc<S>) {
         data: Bytes::from_static(b"{\"a\":1.50,\"b\":\"\\u00e4\"}"),
         previous: Some(Bytes::from_static(b"{\"status\":null}")),
         occurred_at: Some(at(1)),
+        expires_at: Some(at(9)),
         key: Some("order '1'".into()),
         audience: Authority::Operator,
         of: Some(OfResource {

@@ -76,6 +76,7 @@ pub fn draft(n: u64) -> EventDraft {
         data: Bytes::from(format!("{{\"n\":{n}}}")),
         previous: None,
         occurred_at: None,
+        expires_at: None,
         key: None,
         audience: Authority::Tenant,
         of: None,
@@ -301,6 +302,7 @@ pub fn exception(place: Place) -> Exception {
         tries: 1,
         state: ExceptionState::Retrying { due_at: at(5) },
         created_at: at(1),
+        expires_at: None,
     }
 }
 

@@ -30,7 +30,7 @@ use ringback_engine::{
     fair::{Fair, Grant, Held},
     health::{Notice, Weather},
     retry::Next,
-    window::Settling,
+    window::{EXPIRED, Settling},
 };
 use ringback_model::{
     TenantId, Timestamp,
@@ -190,6 +190,7 @@ impl Dispatcher {
         }
         for no in std::mem::take(&mut self.ready) {
             self.read_on(no, now);
+            self.expire(no, now);
             self.serve_pulls(no, now);
             self.settle_if_due(no, now);
             self.plan(no, now);
@@ -253,6 +254,13 @@ impl Dispatcher {
                     reader.timer = Some(at);
                 } else {
                     self.fair.set_wants(no, reader.window.wants(now));
+                    // What goes by the clock alone does not wait for a slot.
+                    let later =
+                        [reader.window.next_expiry(), reader.window.settle_due()].into_iter().flatten().filter(|it| *it > now).min();
+                    if let Some(at) = later {
+                        self.timers.insert((at, no));
+                        reader.timer = Some(at);
+                    }
                 }
             }
         }
@@ -262,6 +270,19 @@ impl Dispatcher {
         let reload = self.reload.values().min().copied();
         let deadline = self.draining.as_ref().map(|it| it.deadline);
         [self.timers.first().map(|(at, _)| *at), reload, deadline].into_iter().flatten().min()
+    }
+
+    /// Parks what is past its deadline. Not while an edit is being committed: it chose its places already.
+    fn expire(&mut self, no: u32, now: Timestamp) {
+        let Some(reader) = self.readers.get_mut(&no).filter(|it| !it.frozen) else { return };
+        let over = reader.window.poll_expired(now);
+        if over.is_empty() {
+            return;
+        }
+        for (_, event) in over {
+            reader.note_parked(event, EXPIRED);
+        }
+        self.held_bytes = self.held_bytes.saturating_sub(reader.forget_finished());
     }
 
     // ---- Trying ----

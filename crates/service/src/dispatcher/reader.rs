@@ -179,7 +179,7 @@ impl Reader {
         {
             return Take::No;
         }
-        let offer = owed.map(|it| Offer { event: event.id, subject: event.subject.clone(), revision: it.no });
+        let offer = owed.map(|it| Offer { event: event.id, subject: event.subject.clone(), revision: it.no, expires_at: event.expires_at });
         let is_owed = offer.is_some();
         if !self.window.offer(place, offer, now) {
             return Take::No;

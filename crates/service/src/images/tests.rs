@@ -46,6 +46,7 @@ fn draft(n: u8, version: Version, bits: u128) -> EventDraft {
         data: it.encode(),
         previous: None,
         occurred_at: None,
+        expires_at: None,
         key: None,
         audience: Authority::Tenant,
         of: Some(OfResource { type_name: it.type_name.clone(), id: it.id.clone(), version, entered: Some(it.status), deleted: false }),

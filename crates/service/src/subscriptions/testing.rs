@@ -123,6 +123,7 @@ impl Service {
             data: data.to_string().into(),
             previous: None,
             occurred_at: None,
+            expires_at: None,
             key: None,
             audience: subscription.authority,
             of: None,

@@ -288,6 +288,7 @@ pub fn event(event_type: &str, subject: Option<&str>, data: &str) -> NewEvent {
         data: data.to_owned().into(),
         key: None,
         occurred_at: None,
+        expires_at: None,
         audience: key::Authority::Tenant,
     }
 }

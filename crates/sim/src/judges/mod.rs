@@ -3,6 +3,7 @@
 mod caps;
 mod changes;
 mod conservation;
+mod deadlines;
 mod drained;
 mod due;
 mod duplicates;
@@ -33,7 +34,7 @@ pub struct Verdict {
 type Judge = fn(&Evidence) -> Vec<String>;
 
 /// All judges, by name.
-const JUDGES: [(&str, Judge); 20] = [
+const JUDGES: [(&str, Judge); 21] = [
     ("durable", durable::judge),
     ("sequence", feeds::sequence),
     ("changes", changes::judge),
@@ -44,6 +45,7 @@ const JUDGES: [(&str, Judge); 20] = [
     ("order", order::judge),
     ("caps", caps::judge),
     ("due", due::judge),
+    ("deadlines", deadlines::judge),
     ("duplicates", duplicates::judge),
     ("tenants", tenants::judge),
     ("replays", replays::judge),

@@ -30,6 +30,8 @@ pub struct Publisher {
     name: String,
     tenant: TenantId,
     chance: Chance,
+    /// When events expire: by chance of its own, so that the rest is what it was.
+    deadlines: Chance,
     no: u64,
     outstanding: Option<Outstanding>,
     /// Answered requests that may be repeated for the sake of it.
@@ -50,7 +52,8 @@ impl Publisher {
     #[must_use]
     pub fn new(seed: u64, tenant: &TenantId, no: u64) -> Self {
         let name = format!("publisher {tenant}/{no}");
-        Self { chance: Chance::new(seed, &name), name, tenant: tenant.clone(), no: 0, outstanding: None, answered: Vec::new() }
+        let deadlines = Chance::new(seed, &format!("{name}, deadlines"));
+        Self { deadlines, chance: Chance::new(seed, &name), name, tenant: tenant.clone(), no: 0, outstanding: None, answered: Vec::new() }
     }
 
     fn new_request(&mut self, life: &Life) -> Outstanding {
@@ -74,6 +77,7 @@ impl Publisher {
                 data: Bytes::from(data),
                 key: with_key.then(|| format!("k{marker}")),
                 occurred_at: None,
+                expires_at: self.deadlines.per_mille(150).then(|| life.service.clock().now() + self.deadlines.duration(500, 120_000)),
                 audience: if operator { Authority::Operator } else { Authority::Tenant },
             });
         }

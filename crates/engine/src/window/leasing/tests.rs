@@ -138,7 +138,7 @@ impl World {
         while self.window.read() < self.last && self.window.room() > 0 {
             let place = self.window.read() + 1;
             let subject = subject(place).and_then(|it| Subject::parse(&format!("/s/{it}")).ok());
-            let offer = Offer { event: EventId::from_bits(u128::from(place)), subject, revision: 1 };
+            let offer = Offer { event: EventId::from_bits(u128::from(place)), subject, revision: 1, expires_at: None };
             assert!(self.window.offer(place, Some(offer), self.now));
         }
     }

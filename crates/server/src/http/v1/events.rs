@@ -162,6 +162,7 @@ fn of_members(members: &[(String, &str)], at: &str) -> Result<NewEvent, Failure>
         data: json::compact(it.data.as_bytes())?,
         key: it.key,
         occurred_at: it.occurred_at,
+        expires_at: it.expires_at,
         audience: it.audience,
     })
 }
