@@ -223,6 +223,8 @@ struct Failed {
     manual: bool,
     /// The try in flight was made before it was due: it spends nothing.
     early: bool,
+    /// It was announced that its event goes while its try was in flight: that try is the last one.
+    told: bool,
 }
 
 /// One subscription's reader. See the module.
@@ -350,7 +352,7 @@ impl Window {
         it.add_ranges(&resume.skipped);
         for row in resume.exceptions {
             let subject = row.subject.clone().map(|subject| it.intern(subject));
-            it.insert_exception(Failed { row, subject, in_flight: false, manual: false, early: false });
+            it.insert_exception(Failed { row, subject, in_flight: false, manual: false, early: false, told: false });
         }
         // Which one is first of its subject is known only now.
         let places: Vec<_> = it.exceptions.keys().copied().collect();

@@ -148,7 +148,7 @@ impl Window {
             created_at: now,
             expires_at: fresh.expires_at,
         };
-        self.insert_exception(Failed { row, subject: fresh.subject, in_flight: false, manual: false, early: false });
+        self.insert_exception(Failed { row, subject: fresh.subject, in_flight: false, manual: false, early: false, told: false });
         self.touch(place, now);
         self.note_full(now);
     }

@@ -6,10 +6,13 @@ use super::Window;
 use ringback_model::{Timestamp, event::Place};
 
 impl Window {
-    /// How many exceptions lie at or below `floor` and are not in flight.
+    /// How many exceptions lie at or below `floor` that were not announced yet.
+    ///
+    /// One that is in flight is among them: its row goes with its event, so a crash before its try ends would
+    /// leave nothing that knows of it.
     #[must_use]
     pub fn below(&self, floor: Place) -> usize {
-        self.exceptions.range(..=floor).filter(|(_, it)| !it.in_flight).count()
+        self.exceptions.range(..=floor).filter(|(_, it)| !it.told).count()
     }
 
     /// The first exception.
@@ -20,8 +23,9 @@ impl Window {
 
     /// The exceptions at or below `floor` are over, without a delivery. How many there were.
     ///
-    /// What is in flight ends first: ask again after that.
+    /// What is in flight ends first, and is over then, delivered or not.
     pub fn drop_below(&mut self, floor: Place, now: Timestamp) -> usize {
+        self.exceptions.range_mut(..=floor).filter(|(_, it)| it.in_flight).for_each(|(_, it)| it.told = true);
         let gone: Vec<Place> = self.exceptions.range(..=floor).filter(|(_, it)| !it.in_flight).map(|(place, _)| *place).collect();
         let mut subjects = Vec::new();
         for place in &gone {

@@ -4,6 +4,7 @@ mod breaker;
 mod expiring;
 mod health;
 mod operating;
+mod retaining;
 mod settling;
 mod shadow;
 

@@ -333,14 +333,17 @@ impl Window {
                 created_at: now,
                 expires_at,
             };
-            self.insert_exception(Failed { row, subject: subject.clone(), in_flight: false, manual: false, early: false });
+            self.insert_exception(Failed { row, subject: subject.clone(), in_flight: false, manual: false, early: false, told: false });
             subject
         } else if let Some(mut it) = self.remove_exception(place) {
             let subject = it.subject.clone();
             it.row.tries = it.row.tries.saturating_add(spent);
             it.row.state = state;
             it.manual = false;
-            self.insert_exception(it);
+            // What retention has announced is over, however its last try ended.
+            if !it.told {
+                self.insert_exception(it);
+            }
             subject
         } else {
             None

@@ -48,7 +48,10 @@ impl Service {
         };
         let unread = retention::unread(&ranges);
         if unread == 0 && exceptions == 0 {
-            // What is in flight ends first.
+            // What is in flight was announced, and ends first; what came back from there goes now.
+            if is_read {
+                dispatcher.drop_below(before.no, floor).await;
+            }
             return Ok(());
         }
         let now = self.now();
