@@ -7,11 +7,10 @@ use crate::{
     exit::{Exit, Failure},
     key_file, output, types_dir, wiring,
 };
-use ringback_model::{Timestamp, event::Scope};
-use ringback_ports::{Clock, Seal, Store};
+use ringback_ports::Seal;
 use ringback_server::{Cors, Limits, Listener};
 use ringback_service::{
-    CompiledEvent, CompiledType, Config, Declared, Deps, FileType, Keyring, Service, StartError, type_check::TypeProblem,
+    CompiledEvent, CompiledType, Config, Declared, Deps, FileType, Keyring, Service, StartError, clock_is_right, type_check::TypeProblem,
 };
 use ringback_store_sqlite::{OpenError, Options, SqliteStore};
 use std::{
@@ -21,12 +20,8 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 use tokio::net::{TcpListener, UnixListener};
-
-/// A machine whose clock is so far behind the last event waits for it.
-const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(60);
 
 /// Runs a server until it is told to stop.
 pub(crate) async fn run(config: ServeConfig) -> ExitCode {
@@ -59,7 +54,19 @@ async fn serve(config: ServeConfig) -> Result<(), Failure> {
     // Asked under the directory's lock, and before anything is written into it.
     let master = key_file::open(&config.key_file, &config.data, &*entropy).map_err(|it| Failure::new(Exit::Invalid, it.to_string()))?;
     let seal: Arc<dyn Seal> = Arc::new(Keyring::new(master, Arc::<wiring::SystemEntropy>::clone(&entropy)));
-    wait_for_clock(&store, &clock).await?;
+    let asked = tokio::select! {
+        biased;
+        name = stop.asked() => Some(name),
+        right = clock_is_right(&*store, &*clock) => {
+            right.map_err(|it| Failure::new(Exit::Failure, it.to_string()))?;
+            None
+        }
+    };
+    if let Some(name) = asked {
+        tracing::info!("{name}: nothing was begun yet");
+        store.close().await;
+        return Ok(());
+    }
 
     let tcp = TcpListener::bind(config.listen).await.map_err(|it| {
         Failure::new(Exit::Failure, format!("{} can't be listened on: {it}. Choose another with --listen.", config.listen))
@@ -212,20 +219,6 @@ fn open_store(config: &ServeConfig) -> Result<SqliteStore, Failure> {
         };
         Failure::new(exit, chain(&it))
     })
-}
-
-/// A machine that starts with its clock behind would stamp new events before old ones.
-async fn wait_for_clock(store: &SqliteStore, clock: &wiring::SystemClock) -> Result<(), Failure> {
-    let broken = |it: ringback_ports::store::StoreError| Failure::new(Exit::Failure, it.to_string());
-    let store: &dyn Store = store;
-    let last = store.bounds(&Scope::All).await.map_err(broken)?.last;
-    let Some(event) = store.event_at(&Scope::All, last).await.map_err(broken)? else { return Ok(()) };
-    let at: Timestamp = event.timestamp;
-    if at.since(clock.now()) > CLOCK_BEHIND_MAX {
-        tracing::warn!("the clock says {}, and the last event is from {at}: waiting until the clock is right", clock.now());
-        clock.sleep_until(at).await;
-    }
-    Ok(())
 }
 
 /// The text of the first operator key, when it is made now.

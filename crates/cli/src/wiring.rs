@@ -8,20 +8,25 @@ use ringback_egress::{
     config::{Allow, AllowWhat},
 };
 use ringback_model::Timestamp;
-use ringback_ports::{Clock, Entropy, Sender};
+use ringback_ports::{Clock, Entropy, Sender, clock::Steady};
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// The clock of the machine. It never goes back, whatever is done to the machine's.
-#[derive(Debug, Default)]
+/// The clock of the machine. It never goes back and never stands still, whatever is done to the machine's.
+#[derive(Debug)]
 pub(crate) struct SystemClock {
-    last: AtomicI64,
+    begun: Instant,
+    steady: Steady,
+}
+
+impl Default for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the real clock")]
+    fn default() -> Self {
+        Self { begun: Instant::now(), steady: Steady::default() }
+    }
 }
 
 /// A sleep is cut into pieces, so that a step of the machine's clock is noticed.
@@ -29,11 +34,14 @@ const SLEEP_MAX: Duration = Duration::from_secs(30);
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the real clock")]
     fn now(&self) -> Timestamp {
+        self.steady.read(self.wall(), self.begun.elapsed())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the real clock")]
+    fn wall(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-        Timestamp::from_micros(self.last.fetch_max(now, Ordering::SeqCst).max(now))
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the real clock")]

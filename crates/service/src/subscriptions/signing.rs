@@ -240,7 +240,9 @@ impl Service {
             (WebhookId::Key, Some(key)) => key,
             _ => &id,
         };
-        let message = Message { id, timestamp_secs: now.as_secs(), event_type: event.event_type.as_str(), body };
+        // Receivers compare it with clocks of their own.
+        let timestamp_secs = self.inner.clock.wall().as_secs();
+        let message = Message { id, timestamp_secs, event_type: event.event_type.as_str(), body };
         Ok(signature::headers(form, &keys, &message))
     }
 
