@@ -9,9 +9,12 @@
 //! Nothing here runs by itself: `next` says when something is to happen, and
 //! `tick` makes it happen.
 
+mod control;
+
 use crate::{
     chance::Chance,
     history::Journal,
+    machine::Machine,
     plant::Plant,
     swarm::{DiskFault, Swarm},
 };
@@ -22,19 +25,18 @@ use ringback_model::{
     EventId, EventType, ReplayId, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, ExceptionState, SkippedRange},
     event::{Event, Place, Scope, Seq},
-    key::{Authority, Key},
+    key::Authority,
     replay::Replay,
     resource::Version,
     subscription::{Generation, Order, State, Subscription},
-    tenant::Tenant,
 };
 use ringback_ports::{
     Clock,
     fake::{ManualClock, MemoryStore},
     store::{
-        Answers, AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log,
-        NewAnswer, ReaderAccount, ReaderState, Replays, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType,
-        SettleError, Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
+        AttemptSummary, Bounds, Change, ChangeSet, CommitError, Committed, Deliveries, DueTimer, Listener, Log, NewAnswer, ReaderAccount,
+        ReaderState, Replays, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError, Settlement, Slice,
+        StoreError, Subscriptions,
     },
 };
 use std::{
@@ -87,7 +89,7 @@ struct Inner {
 pub struct Archive {
     /// Events.
     pub events: BTreeMap<Seq, Arc<Event>>,
-    /// When which went.
+    /// When, by the service's clock, which went.
     pub removed: Vec<(Timestamp, Seq)>,
     /// How far it was asked to go.
     pub asked: Seq,
@@ -114,6 +116,7 @@ pub struct Swept {
 /// See the module.
 pub struct Disk {
     clock: Arc<ManualClock>,
+    machine: Arc<Machine>,
     chance: Chance,
     journal: Arc<Journal>,
     plant: Option<Plant>,
@@ -139,12 +142,19 @@ pub fn at_once<T>(what: impl Future<Output = T>) -> T {
 impl Disk {
     /// An empty disk.
     #[must_use]
-    pub fn new(seed: u64, swarm: &Swarm, clock: Arc<ManualClock>, journal: Arc<Journal>, plant: Option<Plant>) -> Self {
+    pub fn new(
+        seed: u64,
+        swarm: &Swarm,
+        (clock, machine): (Arc<ManualClock>, Arc<Machine>),
+        journal: Arc<Journal>,
+        plant: Option<Plant>,
+    ) -> Self {
         let start = clock.now();
         let faults = swarm.disk_faults.iter().map(|(from, to, fault)| (start + *from, start + *to, *fault)).collect();
         let inner = Inner { unknown_at: swarm.unknown_at.map(|it| start + it), ..Inner::default() };
         Self {
             clock,
+            machine,
             chance: Chance::new(seed, "disk"),
             journal,
             plant,
@@ -424,6 +434,12 @@ impl Disk {
         };
         if let Some(image) = image {
             *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(image);
+        }
+        if self.has(Plant::RebuiltAfterTruncation) {
+            let all = Slice { events_max: usize::MAX, bytes_max: usize::MAX };
+            let kept = at_once(self.memory().events_after(&Scope::All, 0, all)).unwrap_or_default();
+            let of: BTreeSet<_> = kept.iter().filter_map(|it| Some((it.tenant.clone(), it.of.as_ref()?.id.clone()))).collect();
+            self.memory().forget_resources(|row| of.contains(&(row.resource.tenant.clone(), row.resource.id.clone())));
         }
         if !syncing.is_empty() && self.chance.per_mille(400) {
             self.journal.say(format_args!("disk: {} reached it although nobody heard", syncing.len()));
@@ -724,10 +740,17 @@ impl Deliveries for Disk {
     }
 
     async fn reader(&self, subscription: u32) -> Result<Option<ReaderState>, StoreError> {
-        let mut out = self.reading().await?.reader(subscription).await?;
+        let memory = self.reading().await?;
+        let mut out = memory.reader(subscription).await?;
         self.dawdle().await;
         if let Some(state) = &mut out {
             match self.plant {
+                Some(Plant::OldGenerationCounts) => {
+                    let tried = memory.attempt_summaries(subscription, state.cursor, Place::MAX - 1).await?;
+                    let failed = |place| state.exceptions.iter().any(|it| it.place == place);
+                    let done = tried.iter().filter(|it| it.succeeded_in.is_some() && !failed(it.place));
+                    state.delivered_above = done.map(|it| it.place).collect();
+                }
                 Some(Plant::SkipsForgotten) => state.skipped.clear(),
                 Some(Plant::CursorMovedBack) => {
                     state.cursor = state.cursor.saturating_sub(3);
@@ -807,7 +830,7 @@ impl Retention for Disk {
         let to = if self.has(Plant::FloorPassesTooMuch) || self.has(Plant::FloorForgotten) { Seq::MAX } else { to };
         let floor = memory.truncate(to, limit).await?;
         self.journal.say(format_args!("disk: the log begins after {floor}"));
-        let (now, mut archive) = (self.clock.now(), self.archive());
+        let (now, mut archive) = (self.machine.now(), self.archive());
         for event in before.into_iter().filter(|it| it.seq <= floor) {
             archive.removed.push((now, event.seq));
             archive.events.insert(event.seq, event);
@@ -845,45 +868,5 @@ impl Subscriptions for Disk {
             }
         }
         Ok(all)
-    }
-}
-
-#[async_trait]
-impl Control for Disk {
-    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        self.reading().await?.tenants().await
-    }
-
-    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
-        self.reading().await?.keys().await
-    }
-
-    async fn types(&self) -> Result<Vec<StoredType>, StoreError> {
-        self.reading().await?.types().await
-    }
-
-    async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.reading().await?.meta(name).await
-    }
-
-    async fn meta_once(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        self.memory().meta_once(name, value).await
-    }
-
-    async fn deliveries_held(&self) -> Result<bool, StoreError> {
-        self.reading().await?.deliveries_held().await
-    }
-}
-
-#[async_trait]
-impl Answers for Disk {
-    async fn answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<StoredAnswer>, StoreError> {
-        let out = self.reading().await?.answer(scope, now).await;
-        self.dawdle().await;
-        out
-    }
-
-    async fn prune_answers(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.reading().await?.prune_answers(now, limit).await
     }
 }

@@ -182,7 +182,8 @@ impl Evidence {
                 && it.tenant == subscription.tenant
                 && it.subject.as_ref().is_some_and(|it| it.as_str() == about);
             let data = || serde_json::from_slice::<serde_json::Value>(&it.data()).unwrap_or_default();
-            said && it.timestamp <= by && data()["floor"].as_u64().is_some_and(|floor| place <= floor)
+            let when = self.history.durable_at.get(&it.seq).copied().unwrap_or(it.timestamp);
+            said && when <= by && data()["floor"].as_u64().is_some_and(|floor| place <= floor)
         })
     }
 
@@ -258,7 +259,7 @@ impl Evidence {
         });
         let attempts =
             self.history.settlements.iter().filter(|(_, it)| it.subscription == subscription.no).flat_map(|(_, it)| &it.attempts);
-        let written: Vec<Via> = attempts.filter(|one| one.event == it.event && one.at == it.started).map(|one| one.via).collect();
+        let written: Vec<Via> = attempts.filter(|one| one.event == it.event && one.at == it.shown).map(|one| one.via).collect();
         alone && written.iter().all(|via| *via == Via::Probe)
     }
 }

@@ -128,7 +128,9 @@ pub struct Handed {
     pub events: Vec<(EventId, Bytes)>,
     /// When they were handed out.
     pub from: Timestamp,
-    /// Until when nobody else may have each: its lease, or the moment in which its end was asked for.
+    /// What the service's clock showed then.
+    pub shown: Timestamp,
+    /// Until when, by the service's clock, nobody else may have each: its lease, or the moment in which its end was asked for.
     pub until: BTreeMap<EventId, Timestamp>,
 }
 
@@ -229,6 +231,10 @@ pub struct Try {
     pub event: EventId,
     /// When it left.
     pub started: Timestamp,
+    /// What the service's clock showed then.
+    pub shown: Timestamp,
+    /// What the clock on the machine's wall showed then.
+    pub wall: Timestamp,
     /// When it ended.
     pub ended: Option<Timestamp>,
     /// What the endpoint saw.

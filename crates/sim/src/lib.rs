@@ -14,6 +14,7 @@ pub mod disk;
 pub mod evidence;
 pub mod history;
 pub mod judges;
+pub mod machine;
 pub mod net;
 pub mod plant;
 pub mod players;
@@ -22,4 +23,4 @@ pub mod world;
 
 pub use judges::Verdict;
 pub use plant::Plant;
-pub use world::{Report, run, run_as_before};
+pub use world::{Report, run, run_as_before, run_forwards};

@@ -8,6 +8,7 @@
 use crate::{
     chance::Chance,
     history::{End, Journal, Try},
+    machine::Machine,
     plant::Plant,
     swarm::Swarm,
 };
@@ -73,10 +74,12 @@ struct Endpoint {
 pub struct Net {
     seed: u64,
     clock: Arc<ManualClock>,
+    machine: Arc<Machine>,
     journal: Arc<Journal>,
     plant: Option<Plant>,
     bad_phases: u64,
     behaviours: u64,
+    panics: (u64, Chance),
     endpoints: Mutex<BTreeMap<String, Endpoint>>,
     mended: AtomicBool,
     /// The life of the service that is running.
@@ -94,14 +97,22 @@ impl fmt::Debug for Net {
 impl Net {
     /// A network without traffic.
     #[must_use]
-    pub fn new(seed: u64, swarm: &Swarm, clock: Arc<ManualClock>, journal: Arc<Journal>, plant: Option<Plant>) -> Self {
+    pub fn new(
+        seed: u64,
+        swarm: &Swarm,
+        (clock, machine): (Arc<ManualClock>, Arc<Machine>),
+        journal: Arc<Journal>,
+        plant: Option<Plant>,
+    ) -> Self {
         Self {
             seed,
             clock,
+            machine,
             journal,
             plant,
             bad_phases: swarm.bad_phases,
             behaviours: swarm.behaviours,
+            panics: (swarm.panics, Chance::new(seed, "panics")),
             endpoints: Mutex::default(),
             mended: AtomicBool::new(false),
             life: AtomicUsize::new(0),
@@ -132,6 +143,20 @@ impl Net {
         let (a, b) = (it.chance.below(1_000), it.chance.below(1_000));
         let habit = if self.mended.load(Ordering::SeqCst) || it.chance.per_mille(150) { Habit::Fine } else { it.habit };
         (habit, latency, a, b)
+    }
+
+    /// Now and then something on the way out panics, while faults happen.
+    async fn panic_perhaps(&self, no: usize) {
+        let (panics, chance) = &self.panics;
+        if self.mended.load(Ordering::SeqCst) || *panics == 0 || !chance.per_mille(*panics) {
+            return;
+        }
+        self.journal.say(format_args!("net: try {no} panics"));
+        if self.plant == Some(Plant::SlotLeaked) {
+            core::future::pending::<()>().await;
+        }
+        // As `panic!`, without a word on the terminal.
+        std::panic::resume_unwind(Box::new("a planned panic"));
     }
 
     fn edit(&self, no: usize, what: impl FnOnce(&mut Try)) {
@@ -203,7 +228,7 @@ impl Sender for Net {
             .find(|(name, _)| name == HEADER_ID)
             .and_then(|(_, value)| value.parse().ok())
             .unwrap_or_else(|| EventId::from_bits(0));
-        let started = self.clock.now();
+        let (started, shown, wall) = (self.clock.now(), self.machine.now(), self.machine.wall());
         let life = self.life.load(Ordering::SeqCst);
         let no = self.journal.with(|it| {
             it.tries.push(Try {
@@ -211,6 +236,8 @@ impl Sender for Net {
                 url: url.clone(),
                 event,
                 started,
+                shown,
+                wall,
                 ended: None,
                 headers,
                 body,
@@ -223,6 +250,7 @@ impl Sender for Net {
         });
         self.journal.say(format_args!("net: try {no} of {event} to {url}: {habit:?}"));
         let mut running = Running { net: self, no, over: false };
+        self.panic_perhaps(no).await;
         let left = |by: Duration| started + by.min(timeout);
         let failed = |reason, status_code, retry_after| Outcome::Failed { status_code, reason, retry_after };
         let late = latency >= timeout;

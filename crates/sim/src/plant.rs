@@ -64,11 +64,17 @@ pub enum Plant {
     ShadowLost,
     /// A list does not hear of what changed since it began.
     ListForgetsChanges,
+    /// A restart makes the rows of resources from the events that retention left.
+    RebuiltAfterTruncation,
+    /// A restart takes what an earlier generation delivered as delivered in this one.
+    OldGenerationCounts,
+    /// A try that panics is never heard of again: its slot is gone.
+    SlotLeaked,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
@@ -98,5 +104,8 @@ impl Plant {
         Self::LeaseForgotten,
         Self::ShadowLost,
         Self::ListForgetsChanges,
+        Self::RebuiltAfterTruncation,
+        Self::OldGenerationCounts,
+        Self::SlotLeaked,
     ];
 }

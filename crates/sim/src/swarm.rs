@@ -80,8 +80,12 @@ pub struct Swarm {
     pub workers: u64,
     /// Those who keep a list by a watch, or read a stream, of each tenant.
     pub watchers: u64,
-    /// When the clock steps ahead, and by how much: to the machine it never goes back.
+    /// When the clock steps ahead, and by how much.
     pub steps: Vec<(Duration, Duration)>,
+    /// When the clock on the machine's wall is set back, and by how much.
+    pub backs: Vec<(Duration, Duration)>,
+    /// Times in a thousand that a try panics.
+    pub panics: u64,
 }
 
 impl Swarm {
@@ -129,6 +133,8 @@ impl Swarm {
             workers: 0,
             watchers: 0,
             steps: Vec::new(),
+            backs: Vec::new(),
+            panics: 0,
         }
     }
 
@@ -148,6 +154,20 @@ impl Swarm {
         let by = [1, 31, 61, 600, 7_200];
         self.steps = (0..steps).map(|_| (chance.duration(0, within), Duration::from_secs(*chance.pick(&by)))).collect();
         self.steps.sort();
+        self
+    }
+
+    /// Adds a clock that is set back, and tries that panic, later than all else and from chance of its own.
+    #[must_use]
+    pub fn turned_back(mut self, seed: u64) -> Self {
+        let chance = Chance::new(seed, "swarm, turned back");
+        let within = u64::try_from(self.faulty.as_millis()).unwrap_or(0);
+        let backs = if chance.per_mille(500) { 0 } else { chance.between(1, 3) };
+        // Less than a start waits for, about as much, and hours.
+        let by = [1, 20, 45, 59, 61, 600, 7_200];
+        self.backs = (0..backs).map(|_| (chance.duration(0, within), Duration::from_secs(*chance.pick(&by)))).collect();
+        self.backs.sort();
+        self.panics = *chance.pick(&[0, 0, 20, 100]);
         self
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     evidence::{self, Evidence, Snapshot},
     history::Journal,
     judges::{self, Verdict},
+    machine::Machine,
     net::Net,
     plant::Plant,
     players::{FeedReader, Life, Player, Publisher, Retrier, Shared, Stage, Subscriber, Waiter, Watcher, Worker, Writer},
@@ -27,7 +28,7 @@ use ringback_ports::{
     fake::{FakeSeal, ManualClock, SeededEntropy},
     store::{Control, Log},
 };
-use ringback_service::{Caller, CompiledType, Config, Ctx, Deps, IfMatch, Service, StartError, Write};
+use ringback_service::{Caller, CompiledType, Config, Ctx, Deps, IfMatch, Service, StartError, Write, clock_is_right};
 use serde_json::json;
 use std::{
     collections::VecDeque,
@@ -59,13 +60,19 @@ pub struct Report {
 /// Runs one seed.
 #[must_use]
 pub fn run(seed: u64, plant: Option<Plant>) -> Report {
-    play(seed, Swarm::draw(seed).widened(seed), plant)
+    play(seed, Swarm::draw(seed).widened(seed).turned_back(seed), plant)
 }
 
 /// Runs one seed as it was before there were workers, watchers and a clock that steps: what it once found stays found.
 #[must_use]
 pub fn run_as_before(seed: u64) -> Report {
     play(seed, Swarm::draw(seed), None)
+}
+
+/// Runs one seed as it was before there was a clock that is set back, and tries that panic.
+#[must_use]
+pub fn run_forwards(seed: u64) -> Report {
+    play(seed, Swarm::draw(seed).widened(seed), None)
 }
 
 fn play(seed: u64, swarm: Swarm, plant: Option<Plant>) -> Report {
@@ -106,6 +113,8 @@ struct World {
     crashes: Vec<(Timestamp, Strike)>,
     /// Steps of the clock that are to come.
     steps: VecDeque<(Timestamp, Duration)>,
+    /// When the machine's is to be set back.
+    backs: VecDeque<(Timestamp, Duration)>,
     /// How far it stepped.
     stepped: Duration,
     snapshots: Vec<Snapshot>,
@@ -140,8 +149,10 @@ impl World {
         let clock = Arc::new(ManualClock::default());
         let journal = Arc::new(Journal::new(Arc::clone(&clock)));
         journal.say(format_args!("seed {seed}: {swarm:?}"));
-        let disk = Arc::new(Disk::new(seed, &swarm, Arc::clone(&clock), Arc::clone(&journal), plant));
-        let net = Arc::new(Net::new(seed, &swarm, Arc::clone(&clock), Arc::clone(&journal), plant));
+        let machine = Arc::new(Machine::new(Arc::clone(&clock)));
+        let clocks = (Arc::clone(&clock), Arc::clone(&machine));
+        let disk = Arc::new(Disk::new(seed, &swarm, clocks.clone(), Arc::clone(&journal), plant));
+        let net = Arc::new(Net::new(seed, &swarm, clocks, Arc::clone(&journal), plant));
         let begin = clock.now();
         let crashes = swarm.crashes.iter().map(|(at, strike)| (begin + *at, *strike)).collect();
         let mut tenants = vec![TenantId::default_tenant()];
@@ -163,7 +174,8 @@ impl World {
         readers.push(Box::new(FeedReader::new(seed, Scope::All, 0)));
         let sit = |all: Vec<Box<dyn Player>>| all.into_iter().map(|it| Arc::new(tokio::sync::Mutex::new(it))).collect();
         let steps = swarm.steps.iter().map(|(at, by)| (begin + *at, *by)).collect();
-        let shared = Shared { swarm, clock, journal, stage: Default::default(), marker: Default::default() };
+        let backs = swarm.backs.iter().map(|(at, by)| (begin + *at, *by)).collect();
+        let shared = Shared { swarm, clock, machine, journal, stage: Default::default(), marker: Default::default() };
         let mut world = Self {
             seed,
             plant,
@@ -182,6 +194,7 @@ impl World {
             begin,
             crashes,
             steps,
+            backs,
             stepped: Duration::ZERO,
             snapshots: Vec::new(),
             same_time: (begin, 0),
@@ -241,6 +254,10 @@ impl World {
     /// Has the clock step ahead if it is to; the time after that.
     fn step_clock(&mut self, now: Timestamp) -> Timestamp {
         let stepped = self.stepped;
+        while let Some((_, by)) = self.backs.pop_front_if(|it| it.0 + stepped <= now && self.shared.stage() == Stage::Faulty) {
+            self.shared.journal.say(format_args!("the machine's clock is set back by {}s", by.as_secs()));
+            self.shared.machine.set_back(by);
+        }
         let due = self.steps.pop_front_if(|it| it.0 + stepped <= now && self.shared.stage() == Stage::Faulty);
         let Some((_, by)) = due else { return now };
         self.shared.journal.say(format_args!("the clock steps {}s ahead", by.as_secs()));
@@ -280,10 +297,24 @@ impl World {
                 })
                 .build()
                 .expect("a runtime");
-            let starting = runtime.spawn(Service::start(self.deps(), self.config(), types()));
+            let (machine, deps, config) = (Arc::clone(&self.shared.machine), self.deps(), self.config());
+            machine.restart();
+            let behind = machine.behind();
+            let starting = runtime.spawn(async move {
+                // As the binary does, before anything is stamped.
+                if !behind.is_zero() {
+                    clock_is_right(&*deps.store, &*machine).await?;
+                }
+                Service::start(deps, config, types()).await
+            });
             self.runtime = Some((runtime, idle));
-            let limit = self.now() + Duration::from_secs(60);
+            let (begun, stepped, limit) = (self.now(), self.stepped, self.now() + behind + Duration::from_secs(60));
             self.drive(limit, |it| starting.is_finished() || it.disk.stopped());
+            let waited = self.now().since(begun).saturating_sub(self.stepped.saturating_sub(stepped));
+            if waited > Duration::from_secs(60) {
+                // What is to happen to a process that runs happens to it later.
+                self.stepped += waited;
+            }
             if starting.is_finished()
                 && let Some(Ok(service)) = self.wait(starting)
             {
@@ -316,7 +347,7 @@ impl World {
         Deps {
             store: Arc::<Disk>::clone(&self.disk),
             sender: Arc::<Net>::clone(&self.net),
-            clock: Arc::<ManualClock>::clone(&self.shared.clock),
+            clock: Arc::<Machine>::clone(&self.shared.machine),
             entropy,
             seal: Arc::new(FakeSeal::default()) as Arc<dyn Seal>,
         }
@@ -466,7 +497,7 @@ impl World {
             log.remove(log.len() / 2);
         }
         if self.plant == Some(Plant::LeaseForgotten)
-            && let Some(handed) = history.handed.iter().find(|it| it.until.values().all(|until| *until > it.from)).cloned()
+            && let Some(handed) = history.handed.iter().find(|it| it.until.values().all(|until| *until > it.shown)).cloned()
         {
             history.handed.push(handed);
         }

@@ -64,6 +64,9 @@ plants! {
     two_of_a_subject_are_handed_out_together: OrderForgotten => "pulled",
     a_list_forgets_what_changed: ListForgetsChanges => "watches",
     a_watch_passes_what_it_never_saw: PlacesOutOfOrder => "watches",
+    rows_are_rebuilt_from_what_retention_left: RebuiltAfterTruncation => "changes",
+    an_old_generation_counts_as_done: OldGenerationCounts => "conservation",
+    a_slot_leaks_on_panic: SlotLeaked => "drained",
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         let Some(subscription) = record_of(&one.url).and_then(|no| it.subscription(no)) else { continue };
         let Some(expires_at) = it.event(one.event).and_then(|it| it.expires_at) else { continue };
         let asked = it.asked_for(subscription, one.event, Timestamp::from_micros(0), one.started);
-        if one.started >= expires_at + SLOW && !asked {
+        if one.shown >= expires_at + SLOW && !asked {
             wrong.push(format!("{}: {} expired at {expires_at} and was tried at {}", subscription.id, one.event, one.started));
         }
     }

@@ -24,7 +24,9 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         let Some(subscription) = records.get(record) else { continue };
         for pair in tries.windows(2) {
             let (first, second) = (pair[0], pair[1]);
-            let Some(ended) = first.ended.filter(|_| first.life == second.life && first.end != End::Unroutable) else { continue };
+            let Some(ended) = first.ended.filter(|_| first.life == second.life && !matches!(first.end, End::Unroutable | End::Cut)) else {
+                continue;
+            };
             let asked = first.retry_after.map_or(Duration::ZERO, Duration::from_secs).min(limits::RETRY_AFTER_MAX);
             // A probe that came before its time leaves the time where it was.
             let wait = if it.is_probe(subscription, first) { asked } else { asked.max(Duration::from_secs(1)) };
@@ -45,7 +47,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         for exception in &settlement.exceptions {
             let ExceptionState::Retrying { due_at } = exception.state else { continue };
             let early = tries.get(&(record, exception.event)).into_iter().flatten();
-            for early in early.filter(|it| *at < it.started && it.started < due_at) {
+            for early in early.filter(|it| *at < it.started && it.shown < due_at) {
                 if !it.asked_for(subscription, exception.event, *at - SLOW, early.started) && !it.is_probe(subscription, early) {
                     wrong.push(format!("{}: {} is due at {due_at} and was tried at {}", subscription.id, exception.event, early.started));
                 }

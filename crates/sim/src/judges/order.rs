@@ -18,6 +18,9 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         // What was tried before may not have been what is wanted now: an earlier event that came to be owed
         // by an edit is tried after it.
         let since = it.subscribed.get(record).and_then(|it| it.edited_at);
+        // How many tries there are may change with an edit: what was parked by the fewest stays parked.
+        let forms = it.versions.get(&subscription.no).map_or(&[][..], Vec::as_slice);
+        let tries_max = |at| forms.iter().filter(|(stored, _)| *stored <= at).map(|(_, it)| it.tries_max()).min();
         let skips = it.skipped.get(&subscription.no).map_or(&[][..], Vec::as_slice);
         let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for event in it.log.iter().filter(|it| wants(subscription, it)) {
@@ -37,8 +40,8 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                         let over = |end: &&&crate::history::Try| end.ended.is_some_and(|at| at <= start.started);
                         let delivered = before.iter().filter(over).any(|it| matches!(it.end, End::Answered(200..=299)));
                         let spent = before.iter().filter(over).filter(|it| !matches!(it.end, End::Unroutable | End::Cut)).count();
-                        let expired = earlier.expires_at.is_some_and(|at| at <= start.started);
-                        let parked = spent >= subscription.tries_max() as usize || expired;
+                        let expired = earlier.expires_at.is_some_and(|at| at <= start.shown);
+                        let parked = tries_max(start.started).is_some_and(|it| spent >= it as usize) || expired;
                         let gone = || it.truncated(subscription, place, start.started);
                         if !delivered && !parked && !skipped && !pulled && !gone() {
                             wrong.push(format!(

@@ -50,7 +50,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
             signature: header(&one.headers, "webhook-signature"),
         };
         if let Some(secret) = secret
-            && let Err(why) = verify(headers, &one.body, &[&secret], one.started.as_secs(), 5)
+            && let Err(why) = verify(headers, &one.body, &[&secret], one.wall.as_secs(), 5)
         {
             wrong.push(format!("{name}: {why}"));
         }

@@ -23,6 +23,7 @@ pub use writer::Writer;
 use crate::{
     chance::Chance,
     history::{Journal, Trouble},
+    machine::Machine,
     swarm::Swarm,
 };
 use async_trait::async_trait;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub swarm: Swarm,
     /// Time.
     pub clock: Arc<ManualClock>,
+    /// What the service takes for it.
+    pub machine: Arc<Machine>,
     /// What is seen.
     pub journal: Arc<Journal>,
     /// See `Stage`.

@@ -5,6 +5,7 @@ use crate::{chance::Chance, history::Feed};
 use async_trait::async_trait;
 use core::time::Duration;
 use ringback_model::{Subject, Timestamp, event::Scope, subscription::TypePattern};
+use ringback_ports::Clock as _;
 use ringback_service::{Error, FeedQuery};
 
 /// See the module.
@@ -48,7 +49,7 @@ impl FeedReader {
             wait: if long { self.chance.duration(100, 20_000) } else { Duration::ZERO },
             ..FeedQuery::default()
         };
-        let asked = life.service.clock().now();
+        let asked = life.shared.clock.now();
         let page = match life.ask(&self.chance, life.service.feed(&ctx, query)).await? {
             Ok(page) => page,
             Err(Error::LogTruncated { .. }) => {

@@ -90,7 +90,8 @@ impl Worker {
         let handed = Handed {
             worker: self.name.clone(),
             subscription: id.clone(),
-            from: pulled.lease_until - lease,
+            from: life.shared.machine.when(pulled.lease_until - lease),
+            shown: pulled.lease_until - lease,
             until: ids.iter().map(|it| (*it, pulled.lease_until)).collect(),
             events,
         };
@@ -103,7 +104,7 @@ impl Worker {
 
     /// Says what became of some of them. From this moment they may be anybody's.
     async fn say(&self, life: &Life, ctx: &Ctx, held: &Held, events: &[EventId], word: Word) {
-        let now = life.shared.clock.now();
+        let now = life.shared.machine.now();
         let sent = life.shared.journal.with(|it| {
             for (at, handed) in it.handed.iter_mut().enumerate() {
                 // An ack settles an event whoever holds it by now; the rest counts for one's own lease.
@@ -128,11 +129,16 @@ impl Worker {
         life.say(format_args!("{}: {word:?} of {}: {told:?}", self.name, events.len()));
         match told {
             Some(Ok(settled)) => {
-                let now = life.shared.clock.now();
+                let answered = life.shared.clock.now();
                 life.shared.journal.with(|it| {
                     if let Some(sent) = sent {
-                        it.acks[sent].answered = Some(now);
+                        it.acks[sent].answered = Some(answered);
                         it.acks[sent].late.clone_from(&settled.late);
+                        // Whoever was handed one between the asking and the answer holds it no longer; since when, nobody can say.
+                        let done = |id: &EventId| events.contains(id) && !settled.late.contains(id);
+                        for handed in it.handed.iter_mut().filter(|it| it.subscription == held.subscription) {
+                            handed.until.iter_mut().filter(|(id, _)| done(id)).for_each(|(_, until)| *until = now.min(*until));
+                        }
                     }
                     for (id, until) in &mut it.handed[held.record].until {
                         if let Some(at) = settled.lease_until.filter(|_| events.contains(id) && !settled.late.contains(id)) {
