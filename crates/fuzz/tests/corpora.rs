@@ -4,7 +4,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
-use ringback_fuzz::{TARGETS, Target, mutations};
+use ringback_fuzz::{TARGETS, Target, mutations, targets::signature::judge};
+use ringback_signature::{Headers, Secret, VerifyError, sign, verify};
 use std::{fs, panic, path::PathBuf};
 
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
@@ -52,6 +53,22 @@ macro_rules! corpora {
 }
 
 corpora! { answer filter http json keys retry_after signature sse tokens types url }
+
+/// The signature's judge is shown a verifier that compares by the shorter one: a prefix, or nothing at all, would do.
+#[test]
+fn a_comparison_by_the_shorter_signature_is_seen() {
+    fn shorter(headers: Headers<'_>, body: &[u8], secrets: &[&Secret], now: i64, tolerance: i64) -> Result<(), VerifyError> {
+        let (Some(id), Some(given)) = (headers.id, headers.signature) else { return Err(VerifyError::NoMatch) };
+        let at = headers.timestamp.and_then(|it| it.parse().ok()).unwrap_or(now);
+        let fits = |secret: &&Secret| sign(&[secret], id, at, body).bytes().zip(given.bytes()).all(|(ours, theirs)| ours == theirs);
+        if secrets.iter().any(fits) { Ok(()) } else { verify(headers, body, secrets, now, tolerance) }
+    }
+    let target = ringback_fuzz::target("signature").unwrap();
+    let all = corpus(target);
+    let judged = all.iter().filter(|it| it.1.len() > 60).map(|(_, input)| panic::catch_unwind(|| judge(input, shorter)).is_err());
+    let red: Vec<bool> = judged.collect();
+    assert!(!red.is_empty() && red.iter().all(|it| *it), "{red:?}");
+}
 
 /// A target that can't fail proves nothing: what a broken promise looks like is seen here.
 #[test]

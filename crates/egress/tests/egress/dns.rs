@@ -130,9 +130,28 @@ async fn rebinding_between_registration_and_dial() {
     assert_nobody_called(victim).await;
 }
 
-/// The first connection that is accepted is our own: nothing was waiting before it.
+/// What the victim is for: a client that vets one answer of the resolver and dials the next one reaches it.
+#[tokio::test]
+async fn who_resolves_again_after_vetting_is_caught() {
+    let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = victim.local_addr().unwrap().port();
+    let resolver = ScriptedResolver::new();
+    resolver.then("rebind.example", Ok(vec![PUBLIC.into()]));
+    resolver.then("rebind.example", Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)]));
+    let vetted = resolver.resolve("rebind.example").await.unwrap();
+    assert_eq!(vetted, [IpAddr::from(PUBLIC)], "this may be called");
+    let dialled = resolver.resolve("rebind.example").await.unwrap();
+    let _called = tokio::net::TcpStream::connect((dialled[0], port)).await.unwrap();
+    assert!(!nobody_called(victim).await, "the judge sees it");
+}
+
 async fn assert_nobody_called(listener: TcpListener) {
+    assert!(nobody_called(listener).await);
+}
+
+/// Whether the first connection that is accepted is our own: nothing was waiting before it.
+async fn nobody_called(listener: TcpListener) -> bool {
     let ours = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (_, first) = listener.accept().await.unwrap();
-    assert_eq!(first, ours.local_addr().unwrap());
+    first == ours.local_addr().unwrap()
 }
