@@ -21,6 +21,9 @@ use std::{
     time::Duration,
 };
 
+/// How often something is said of events that were handed out, while seeks come between.
+const SAID_TRIES_MAX: usize = 8;
+
 /// What a pull asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct PullQuery {
@@ -92,15 +95,15 @@ impl Service {
         let deadline = self.now() + query.wait;
         let batch = match self.inner.dispatcher.pull(subscription.no, query.limit, query.lease, deadline).await {
             Some(Ok(batch)) => batch,
-            Some(Err(PullRefused::NotPulled)) => return Err(not_pulled(&subscription)),
             Some(Err(PullRefused::TooMany)) => return Err(Error::TooManyWaiters { max: limits::PULLS_WAITING_MAX, of_key: false }),
-            None if self.ready() => return Err(Error::NotFound { noun: "subscription", id: id.to_string() }),
-            None => return Err(Error::Draining),
+            Some(Err(PullRefused::NotPulled)) | None => return Err(self.why_not_read(ctx, id)),
         };
         // From here on it is a promise: what is not answered is given back at once.
         let mut unanswered = GiveBack { service: self, no: subscription.no, said: None };
         let take_back = |places| Said { generation: batch.generation, lease: batch.lease, places, verb: Verb::TakeBack };
         unanswered.said = Some(take_back(batch.items.iter().map(|(it, _)| (it.place, it.event)).collect()));
+        // It may have been changed while this one waited: what is handed out now is written as it says now.
+        let subscription = self.find_to_change(ctx, id)?;
         let (mut events, mut tries, mut places, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let mut too_much = Vec::new();
         for (leased, event) in &batch.items {
@@ -161,14 +164,31 @@ impl Service {
             Word::Nack { delay } => Verb::Nack(delay),
             Word::Extend { lease } => Verb::Extend(lease),
         };
-        let said = Said { generation: token.generation, lease: token.lease, places, verb };
-        match self.inner.dispatcher.say(subscription.no, said).await {
-            Some(Ok(Heard { settled, late, until })) => Ok(Settled { settled, late, lease_until: until }),
-            Some(Err(SayRefused::NotPulled)) => Err(not_pulled(&subscription)),
-            Some(Err(SayRefused::Expired)) => Err(Error::LeaseExpired { id: subscription.id.clone() }),
-            Some(Err(other)) => Err(other.into()),
-            None if self.ready() => Err(Error::NotFound { noun: "subscription", id: id.to_string() }),
-            None => Err(Error::Draining),
+        for _ in 0..SAID_TRIES_MAX {
+            let said = Said { generation: token.generation, lease: token.lease, places: places.clone(), verb };
+            return match self.inner.dispatcher.say(subscription.no, said).await {
+                Some(Ok(Heard { settled, late, until })) => Ok(Settled { settled, late, lease_until: until }),
+                // A seek came between. The next life knows that this is late, or what became of it.
+                Some(Err(SayRefused::Fenced)) => continue,
+                Some(Err(SayRefused::Expired)) => Err(Error::LeaseExpired { id: subscription.id.clone() }),
+                Some(Err(SayRefused::Store(why))) => Err(why.into()),
+                Some(Err(SayRefused::NotPulled)) | None => Err(self.why_not_read(ctx, id)),
+            };
+        }
+        Err(SayRefused::Fenced.into())
+    }
+
+    /// Why a subscription that was there a moment ago is not pulled from.
+    fn why_not_read(&self, ctx: &Ctx, id: &SubscriptionId) -> Error {
+        if !self.ready() {
+            return Error::Draining;
+        }
+        match self.find_to_change(ctx, id) {
+            Err(why) => why,
+            Ok(it) if it.push.is_some() => not_pulled(&it),
+            Ok(it) if it.state != State::Active => Error::NotActive { id: id.clone(), state: it.state },
+            // Its reader could not be loaded, and is tried again.
+            Ok(_) => Error::Overloaded,
         }
     }
 

@@ -547,3 +547,75 @@ fn a_pulled_subscription_tells_its_lag_and_the_oldest() {
     let view = world.view(&id);
     assert_eq!((view.lag, view.oldest_at, view.health.state), (3, Some(at), "ok"));
 }
+
+/// A seek ends the life of the reader that a pull waits at: the pull goes on waiting in the next one.
+#[test]
+fn who_waits_while_somebody_seeks_is_answered_in_the_next_life() {
+    let world = World::new();
+    let id = world.pull_subscription();
+    let events = world.publish_n(3);
+    let pulled = world.pull(&id, 10);
+    world.ack(&id, &pulled);
+    let (service, ctx, of) = (world.service.clone(), world.ctx(), id.clone());
+    let query = PullQuery { limit: 10, wait: Duration::from_secs(60), lease: LEASE };
+    let waiting = world.spawn(async move { service.pull(&ctx, &of, query).await });
+    world.quiet();
+    world.seek(&id, "start").unwrap();
+    world.quiet();
+    assert!(waiting.is_finished(), "there is something for it now");
+    assert_eq!(ids(&world.run(waiting).unwrap().unwrap()), events);
+}
+
+/// Whatever else happens to a subscription that is there, nobody is told that it isn't.
+#[test]
+fn pulls_acks_and_seeks_at_once_are_all_answered() {
+    let world = World::new();
+    let id = world.pull_subscription();
+    for _ in 0..20 {
+        world.publish_n(3);
+        let pulled = world.pull(&id, 1);
+        let (mut pulls, mut acks, mut seeks) = (Vec::new(), Vec::new(), Vec::new());
+        for n in 0..10 {
+            let (service, ctx, of) = (world.service.clone(), world.ctx(), id.clone());
+            seeks.push(world.spawn(async move {
+                let to = if n % 2 == 0 { "start" } else { "now" };
+                service.seek(&ctx, &of, to.into(), IfMatch::None, Write::plain()).await
+            }));
+            for wait in [0, 1] {
+                let (service, ctx, of) = (world.service.clone(), world.ctx(), id.clone());
+                let query = PullQuery { limit: 10, wait: Duration::from_secs(wait), lease: LEASE };
+                pulls.push(world.spawn(async move { service.pull(&ctx, &of, query).await }));
+            }
+            let (service, ctx, of, ack) = (world.service.clone(), world.ctx(), id.clone(), pulled.ack.clone());
+            acks.push(world.spawn(async move { service.settle_pulled(&ctx, &of, &ack, None, Word::Ack).await }));
+        }
+        world.quiet();
+        world.pass(Duration::from_secs(2));
+        for it in pulls {
+            world.run(it).unwrap().unwrap();
+        }
+        for it in acks {
+            let said = world.run(it).unwrap().unwrap();
+            assert_eq!(said.settled + said.late.len(), 1);
+        }
+        for it in seeks {
+            fresh(world.run(it).unwrap().unwrap());
+        }
+    }
+}
+
+/// What is handed out after a change is written as the change says, also to who waited before it.
+#[test]
+fn who_waited_before_a_change_is_answered_after_it() {
+    let world = World::new();
+    let id = world.pull_subscription();
+    let (service, ctx, of) = (world.service.clone(), world.ctx(), id.clone());
+    let query = PullQuery { limit: 10, wait: Duration::from_secs(60), lease: LEASE };
+    let waiting = world.spawn(async move { service.pull(&ctx, &of, query).await });
+    world.quiet();
+    world.change(&id, SubscriptionPatch { payload: Some(PayloadForm::Data), ..SubscriptionPatch::default() });
+    world.publish_n(1);
+    world.quiet();
+    let pulled = world.run(waiting).unwrap().unwrap();
+    assert_eq!(pulled.events.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect::<Vec<_>>(), ["0"]);
+}

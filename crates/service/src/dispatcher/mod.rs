@@ -589,14 +589,10 @@ impl Dispatcher {
             Some(subscription) => match self.readers.get_mut(&no) {
                 Some(reader) if reader.unresolved && reader.window.in_flight() == 0 && !reader.settling && !reader.paging => {
                     // Its type may be served by now.
-                    self.remove(no);
-                    self.load(no);
+                    self.begin_anew(no);
                 }
                 // It has begun another life: this one is over.
-                Some(reader) if reader.subscription.generation != subscription.generation => {
-                    self.remove(no);
-                    self.load(no);
-                }
+                Some(reader) if reader.subscription.generation != subscription.generation => self.begin_anew(no),
                 // All of it is stored: what is asked about it, the store knows.
                 Some(reader) if subscription.state == State::Done && reader.is_idle() => self.remove(no),
                 Some(reader) => {

@@ -56,7 +56,7 @@ pub(crate) enum PullRefused {
 }
 
 /// What happened to events that were handed out.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
     /// They are done.
     Ack,
@@ -170,7 +170,8 @@ impl Dispatcher {
             let leased = if dry { Vec::new() } else { reader.window.lease(ask.limit, lease, until, now) };
             dry |= leased.is_empty();
             // The log was looked at to its end: there is nothing for this one.
-            let over = now >= ask.deadline && !reader.paging && !reader.frozen || !reader.window.is_active() || draining;
+            // A reader that stands still for a seek hands out nothing; who waits is served by its next life.
+            let over = draining || !reader.frozen && (now >= ask.deadline && !reader.paging || !reader.window.is_active());
             if leased.is_empty() && !over {
                 reader.waiting.asks.push_back(ask);
                 continue;
@@ -261,6 +262,20 @@ impl Dispatcher {
             waiter.tell(Ok(()));
         }
         self.ready.insert(no);
+    }
+
+    /// Another reader takes the place of this one. Who pulls and waits goes on waiting there; who
+    /// said something that is not stored says it once more (`Service::settle_pulled`).
+    pub(super) fn begin_anew(&mut self, no: u32) {
+        let waiting = self.readers.get_mut(&no).map(|it| core::mem::take(&mut it.waiting)).unwrap_or_default();
+        self.remove(no);
+        self.load(no);
+        for waiter in waiting.writing.into_iter().chain(waiting.next) {
+            waiter.tell(Err(SayRefused::Fenced));
+        }
+        if let Some(loading) = self.loading.get_mut(&no) {
+            loading.extend(waiting.asks.into_iter().map(|ask| Command::Pull { no, ask }));
+        }
     }
 
     /// Stops the reader for a seek.
