@@ -79,7 +79,7 @@ impl Follow {
         Self { client, path: path.to_owned(), pairs, after: after.to_owned(), wait_secs, page: VecDeque::new() }
     }
 
-    /// The next event, as soon as there is one.
+    /// The next event, as soon as there is one; what stands for no value as [`Response::json`](crate::Response::json) reads it.
     ///
     /// Dropping the future loses nothing. After an error the next call goes on from the same place.
     ///
@@ -87,7 +87,9 @@ impl Follow {
     /// Every variant of [`ClientError`]; [`ClientError::is_passing`] tells whether asking again makes sense.
     pub async fn next(&mut self) -> Result<Value, ClientError> {
         let raw = self.next_raw().await?;
-        serde_json::from_str(raw.get()).map_err(|it| self.bad_page(&it))
+        serde_json::from_str(raw.get())
+            .or_else(|it| ringback_wire::shown(raw.get().as_bytes()).ok_or(it))
+            .map_err(|it| self.bad_page(&it))
     }
 
     /// [`Follow::next`], as the bytes that the server sent.

@@ -28,6 +28,9 @@ impl Response {
 
     /// The body as JSON; null when it is empty (204, 304).
     ///
+    /// Published data may hold what stands for no value: a lone surrogate reads as U+FFFD, a
+    /// number that no double is near as the text of its literal. `body` has it verbatim.
+    ///
     /// # Errors
     /// `BadAnswer` when the body isn't JSON.
     pub fn json(&self) -> Result<Value, ClientError> {
@@ -35,6 +38,7 @@ impl Response {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&self.body)
+            .or_else(|it| ringback_wire::shown(&self.body).ok_or(it))
             .map_err(|it| ClientError::BadAnswer { target: "the server".into(), reason: format!("its body is not JSON ({it})") })
     }
 

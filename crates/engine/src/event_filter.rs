@@ -8,10 +8,15 @@
 //! Not here: the language (`ringback-filter`), and which events a reader wants by
 //! type and subject (`matching`).
 
-use crate::{list, types::CompiledType};
+use crate::{
+    json::{self, Parts},
+    list,
+    types::CompiledType,
+};
 use ringback_filter::{Expr, Fields, FilterError, Found, Kind, Schema, parse_expression, walk};
 use ringback_model::{
     event::Event,
+    odd,
     subscription::{TypePattern, types_match},
     type_decl::TypeDecl,
 };
@@ -106,9 +111,12 @@ impl<'a> EventFields<'a> {
         Self { event, body: OnceCell::new() }
     }
 
-    /// A number that no double holds makes the whole body unreadable: then all of its members are missing.
+    /// What stands for no value (a lone surrogate, a number beyond the doubles) is there and equals nothing.
     fn body(&self) -> &Map<String, Value> {
-        self.body.get_or_init(|| serde_json::from_slice(&self.event.bytes).unwrap_or_default())
+        self.body.get_or_init(|| match odd::comparable(&self.event.bytes) {
+            Some(Value::Object(members)) => members,
+            _ => Map::new(),
+        })
     }
 }
 
@@ -127,12 +135,22 @@ impl Fields for EventFields<'_> {
         }
         walk(self.body(), path)
     }
+
+    fn verbatim(&self, path: &[String]) -> Option<String> {
+        let whole = core::str::from_utf8(&self.event.bytes).ok()?;
+        let found = path.iter().try_fold(whole, |it, name| match json::split(it.as_bytes()).ok()? {
+            Parts::Object(members) => members.into_iter().find(|(given, _)| given == name).map(|it| it.1),
+            Parts::Array(_) | Parts::Other(_) => None,
+        })?;
+        odd::is_odd(found).then(|| found.to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use proptest::prelude::*;
     use ringback_model::{EventId, EventType, Subject, TenantId, Timestamp, event::EventDraft, key::Authority};
 
     const PAYMENT: &str = r#"{"type":"payment","schema":{"type":"object","additionalProperties":false,
@@ -209,6 +227,76 @@ mod tests {
         ] {
             let read = EventSchema::of(&[], &types).filter(filter);
             assert_eq!(read.is_ok_and(|it| it.matches(&EventFields::of(&event))), want, "{filter}");
+        }
+    }
+
+    fn published(data: &str) -> Event {
+        EventDraft {
+            id: EventId::from_bits(1),
+            event_type: EventType::parse("a.b").unwrap(),
+            timestamp: Timestamp::from_secs(1),
+            subject: None,
+            data: Bytes::from(data.to_owned()),
+            previous: None,
+            occurred_at: None,
+            expires_at: None,
+            key: None,
+            audience: Authority::Tenant,
+            of: None,
+        }
+        .place(TenantId::default_tenant(), 9, 3, true)
+    }
+
+    fn met(event: &Event, filter: &str) -> bool {
+        EventSchema::of(&[], &types()).filter(filter).unwrap().matches(&EventFields::of(event))
+    }
+
+    #[test]
+    fn what_stands_for_no_value_is_told_as_it_is_written() {
+        let event = published(r#"{"a":{"n":1e999,"ok":1},"b":"\ud800"}"#);
+        let path = |it: &str| it.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let fields = EventFields::of(&event);
+        assert_eq!(fields.verbatim(&path("data.a.n")).as_deref(), Some("1e999"));
+        assert_eq!(fields.verbatim(&path("data.b")).as_deref(), Some("\"\\ud800\""));
+        assert_eq!(fields.verbatim(&path("data.a")).as_deref(), Some(r#"{"n":1e999,"ok":1}"#));
+        assert_eq!((fields.verbatim(&path("data.a.ok")), fields.verbatim(&path("data.none.n"))), (None, None));
+    }
+
+    fn leaf() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-3_i64..3).prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[xy*]{0,2}".prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        /// Whatever odd stands in an event, conditions on the rest of it are met or not as without it.
+        #[test]
+        fn odd_leaves_change_nothing_beside_them(
+            rest in prop::collection::btree_map("[abc]", leaf(), 0..4),
+            odd in prop::sample::select(vec![r#""\ud800""#, "1e999", "-1e999", r#"[1,{"\udc01":"\ud800"}]"#]),
+            at: prop::sample::Index,
+        ) {
+            let parts = |all: &std::collections::BTreeMap<String, Value>| all.iter().map(|(name, it)| format!("\"{name}\":{it}")).collect::<Vec<_>>();
+            let without = published(&format!("{{{}}}", parts(&rest).join(",")));
+            let mut with = parts(&rest);
+            with.insert(at.index(with.len() + 1), format!("\"odd\":{odd}"));
+            let with = published(&format!("{{{}}}", with.join(",")));
+            for name in ["a", "b", "c"] {
+                for condition in [":*", " = 1", " != 1", " > 0", " <= 0", " = x", " = \"x*\"", " IN (1, x)", " = true"] {
+                    for not in ["", "NOT "] {
+                        let filter = format!("{not}data.{name}{condition}");
+                        prop_assert_eq!(met(&with, &filter), met(&without, &filter), "{}", filter);
+                    }
+                }
+            }
+            prop_assert!(met(&with, "data.odd:*") && met(&with, "data.odd != 1"));
+            for filter in ["data.odd = 1", "data.odd > 1", "data.odd <= 1", "data.odd = x", "data.odd = \"x*\"", "NOT data.odd:*"] {
+                prop_assert!(!met(&with, filter), "{}", filter);
+            }
         }
     }
 }

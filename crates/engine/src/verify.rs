@@ -6,11 +6,13 @@
 //!
 //! Not here: reading (`service::verify`), whether a subscription wants an event (`matching`).
 
+use crate::json;
 use core::fmt;
 use ringback_model::{
     TenantId,
     delivery::SkippedRange,
     event::{Event, Place, Scope, Seq, Sequence},
+    odd,
     resource::Resource,
     subscription::Generation,
 };
@@ -137,8 +139,14 @@ impl LogCheck {
 /// What is wrong with an event's bytes.
 fn bytes(event: &Event) -> Vec<Finding> {
     let wrong = |what: String| Finding::new(Check::Event, event.id, what);
-    let Ok(value) = serde_json::from_slice::<Value>(&event.bytes) else { return vec![wrong("its bytes are not JSON".into())] };
+    let Some(value) = odd::comparable(&event.bytes) else { return vec![wrong("its bytes are not JSON".into())] };
     let mut found = Vec::new();
+    // Read as it was when it came in: what stands for no value is well-formed.
+    if let Err(why) = json::compact(&event.data())
+        && event.of.is_none()
+    {
+        found.push(wrong(format!("its data is no JSON that is taken: {why}")));
+    }
     let mut expect = |pointer: &str, want: Value| {
         let got = value.pointer(pointer).cloned().unwrap_or_default();
         if got != want {

@@ -26,6 +26,11 @@ pub enum Found<'a> {
 pub trait Fields {
     /// The member at this path, names from outside in; `None` when it is missing.
     fn field(&self, path: &[String]) -> Option<Found<'_>>;
+
+    /// How the member at this path is written, if it, or something in it, stands for no value. Only for people.
+    fn verbatim(&self, _path: &[String]) -> Option<String> {
+        None
+    }
 }
 
 impl Fields for Map<String, Value> {

@@ -32,7 +32,10 @@ impl Expr {
         let one = |it: &&crate::Term| {
             let why = match fields.field(&it.path).filter(|it| !matches!(it, Found::Value(Value::Null))) {
                 None => format!("`{}` is missing", it.field()),
-                Some(found) => format!("`{}` is {}", it.field(), shown(found)),
+                Some(found) => {
+                    let odd = fields.verbatim(&it.path).map(|it| format!("{} (which stands for no value, and equals nothing)", cut(it)));
+                    format!("`{}` is {}", it.field(), odd.unwrap_or_else(|| shown(found)))
+                }
             };
             Clause { clause: it.to_string(), matched: it.matches(fields), why }
         };
@@ -47,6 +50,10 @@ fn shown(found: Found<'_>) -> String {
         Found::Integer(it) => it.to_string(),
         Found::Instant(it) => jiff::Timestamp::from_nanosecond(it).map_or_else(|_| it.to_string(), |at| at.to_string()),
     };
+    cut(text)
+}
+
+fn cut(text: String) -> String {
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,

@@ -17,6 +17,7 @@ pub mod ids;
 pub mod key;
 pub mod limits;
 pub mod names;
+pub mod odd;
 pub mod payload;
 pub mod position;
 pub mod replay;

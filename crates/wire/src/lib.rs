@@ -45,6 +45,7 @@ pub use key::{KeyView, NewKey};
 pub use list::{Feed, List};
 pub use log::LogView;
 pub use problem::{FieldProblem, Problem};
+pub use ringback_model::odd::shown;
 pub use pull::{Pull, Settle, SettledView};
 pub use status::StatusView;
 pub use subscription::{NewSubscription, PatchSubscription, Resume, Seek, SubscriptionView, Test, WaitsView};

@@ -105,7 +105,7 @@ pub(super) async fn rest(pause: Duration) {
 
 /// An event on one line: when, where in the log, what, about what, its id, and the status of a resource.
 pub(crate) fn event_line(event: &str) -> String {
-    let event: Value = serde_json::from_str(event).unwrap_or(Value::Null);
+    let event = ringback_wire::shown(event.as_bytes()).unwrap_or_default();
     let text = |name: &str| event.get(name).filter(|it| !it.is_null()).map(inline).unwrap_or_default();
     let mut out = format!("{}  {:>6}  {:<24}  {:<24}  {}", text("timestamp"), text("sequence"), text("type"), text("subject"), text("id"));
     let change = event.get("previous").and_then(|it| it.get("status")).and_then(Value::as_str);
@@ -127,5 +127,7 @@ mod tests {
                 "data":{"status":"completed"},"previous":{"status":"processing"}}"#,
         ));
         assert_eq!(event_line(r#"{"id":"a\nb"}"#).lines().count(), 1);
+        let odd = event_line(r#"{"id":"evt_2","type":"a.b","timestamp":"t","sequence":7,"data":{"status":"\ud800","n":1e999}}"#);
+        assert!(odd.contains("evt_2") && odd.contains("a.b"), "what stands for no value hides nothing: {odd}");
     }
 }

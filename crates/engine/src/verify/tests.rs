@@ -150,3 +150,29 @@ fn each_delivery_has_one_account() {
     }
     assert_eq!(walked, 2 * 4 * 3 * 9 * 4);
 }
+
+/// What may be published passes, and what may not be is found.
+#[test]
+fn data_is_read_as_it_was_when_it_came_in() {
+    let of = |data: &'static str| {
+        let draft = EventDraft {
+            id: EventId::from_bits(1),
+            event_type: EventType::parse("a.b").unwrap(),
+            timestamp: Timestamp::from_secs(3),
+            subject: None,
+            data: Bytes::from_static(data.as_bytes()),
+            previous: None,
+            occurred_at: None,
+            expires_at: None,
+            key: None,
+            audience: Authority::Tenant,
+            of: None,
+        };
+        LogCheck::after(0).event(&draft.place(tenant("acme"), 1, 1, true)).into_iter().map(|it| it.what).collect::<Vec<_>>()
+    };
+    for good in [r#"{"a":"\ud800","\udc00":1e999}"#, "1e999", "null", r#"[1.50,"x"]"#] {
+        assert_eq!(of(good), [""; 0], "{good}");
+    }
+    assert_eq!(of(r#"{"a":1,"a":1e999}"#), ["its data is no JSON that is taken: line 1, column 8: `a` is in this object twice"]);
+    assert_eq!(of(r#"{"a":1e999"#), ["its bytes are not JSON"]);
+}

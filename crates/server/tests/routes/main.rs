@@ -15,6 +15,7 @@ mod judge;
 mod limits;
 mod livez;
 mod metrics;
+mod odd_json;
 mod payment;
 mod problems;
 mod rate;
