@@ -74,6 +74,14 @@ pub const TICKET_SECS: u64 = 3_600;
 pub const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// An answer up to so many bytes counts for nothing: its connection costs more.
 pub const ANSWER_BYTES_FREE: usize = 4 * 1024;
+/// An answer up to so many bytes is made also when the budget of answers is used up: an eighth of it is kept for them.
+pub const ANSWER_BYTES_MODERATE: usize = 16 * 1024;
+/// An event up to so many bytes is copied into the frames of a stream; a larger one is written from where it is.
+pub const STREAM_COPIED_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of frames that a stream makes at once, and the rest of the last one.
+pub const STREAM_PIECE_BYTES: usize = 16 * 1024;
+/// How long the reader of a stream may take nothing at all, in seconds.
+pub const STREAM_STALL_SECS_MAX: u64 = 20;
 /// Pages of the log that are put together at once.
 pub const PAGES_AT_ONCE: usize = 16;
 /// Origins in `cors.origins`.

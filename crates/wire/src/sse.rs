@@ -34,6 +34,22 @@ pub fn frame(out: &mut Vec<u8>, event: Option<&str>, id: Option<&str>, data: Opt
     out.push(b'\n');
 }
 
+/// What stands before the data of a frame that has an id, when that data is one line and
+/// is not to be copied; [`END`] stands after it.
+#[must_use]
+pub fn begin(id: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(id.len() + 12);
+    field(&mut out, b"id: ", id);
+    out.extend_from_slice(b"data: ");
+    out
+}
+
+/// What stands before the data of a row of a snapshot.
+pub const SNAPSHOT: &[u8] = b"event: snapshot\ndata: ";
+
+/// What ends a frame whose data is one line.
+pub const END: &[u8] = b"\n\n";
+
 /// A comment: says that the stream lives, and nothing else.
 pub fn comment(out: &mut Vec<u8>) {
     out.extend_from_slice(b":\n\n");
@@ -103,6 +119,13 @@ mod tests {
     fn any_frame() -> impl Strategy<Value = (Option<String>, Option<String>, Option<String>)> {
         let text = "[a-z\n\r: \u{e4}\u{2028}]{0,12}";
         (prop::option::of("[a-z]{1,8}"), prop::option::of("[A-Za-z0-9_~-]{1,30}"), prop::option::of(text))
+    }
+
+    #[test]
+    fn a_frame_in_parts_is_a_frame() {
+        let (mut whole, data) = (Vec::new(), b"{\"a\":1}");
+        frame(&mut whole, None, Some("x\ny"), Some(data));
+        assert_eq!([&begin("x\ny"), &data[..], END].concat(), whole);
     }
 
     proptest! {

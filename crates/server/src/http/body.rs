@@ -40,11 +40,14 @@ impl AnswerBody {
 
     /// Says that the connection is busy until this is written. A small body is
     /// written at once, or with the next one.
-    pub(super) fn keep_busy(self, busy: Busy) -> Self {
+    pub(super) fn keep_busy(self, mut busy: Busy) -> Self {
         Self(match self.0 {
             Kind::Whole(bytes) if bytes.len() <= ANSWER_BYTES_FREE => Kind::Whole(bytes),
             Kind::Whole(bytes) => Kind::Whole(keeping(bytes, busy)),
-            Kind::Stream { frames, over, .. } => Kind::Stream { frames, over, busy: Some(busy) },
+            Kind::Stream { frames, over, .. } => {
+                busy.streams();
+                Kind::Stream { frames, over, busy: Some(busy) }
+            }
         })
     }
 }

@@ -5,16 +5,18 @@
 //! its first byte; a connection that only waits for its next request may wait
 //! longer. While a request is being answered there is no deadline here. A client
 //! that stops reading its answer, though, would hold all of it in memory, so
-//! writing must make progress within the time that doing nothing may take. A
-//! stream is busy for as long as it is open: silence on it is no end.
+//! writing must make progress within the time that doing nothing may take, and on
+//! a stream sooner: its reader comes back and goes on where it was. A stream is
+//! busy for as long as it is open: silence on it is no end.
 
 use core::{
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
+use ringback_model::limits::STREAM_STALL_SECS_MAX;
 use std::{io, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -32,18 +34,23 @@ pub(super) struct Phase {
     between: AtomicU8,
     /// Answers that are being made or written. The next one may be made before the last one is written.
     answers: AtomicUsize,
+    /// Whether one of them is a stream.
+    stream: AtomicBool,
 }
 
 /// A request is being answered until this is dropped.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Phase>);
+pub(super) struct Busy {
+    phase: Arc<Phase>,
+    stream: bool,
+}
 
 impl Phase {
     /// Says that a request is being answered.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.between.store(IDLE, Ordering::Relaxed);
         self.answers.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        Busy { phase: Arc::clone(self), stream: false }
     }
 
     fn now(&self) -> u8 {
@@ -51,9 +58,20 @@ impl Phase {
     }
 }
 
+impl Busy {
+    /// Says that the answer is a stream.
+    pub(super) fn streams(&mut self) {
+        self.stream = true;
+        self.phase.stream.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.answers.fetch_sub(1, Ordering::Relaxed);
+        if self.stream {
+            self.phase.stream.store(false, Ordering::Relaxed);
+        }
+        self.phase.answers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -92,9 +110,10 @@ impl<S> Deadline<S> {
             }
             return written;
         }
-        let idle = self.idle;
+        let stall = Duration::from_secs(STREAM_STALL_SECS_MAX);
+        let within = if self.phase.stream.load(Ordering::Relaxed) { self.idle.min(stall) } else { self.idle };
         #[expect(clippy::disallowed_methods, reason = "bounds a connection; nothing is owed when it passes")]
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
         if stalled.as_mut().poll(cx).is_ready() { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
 
@@ -238,6 +257,19 @@ mod tests {
         let begin = Instant::now();
         server.write_all(b"x").await.expect_err("and again nobody");
         assert_eq!(begin.elapsed().as_secs(), IDLE_SECS, "progress begins it anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_nobody_reads_ends_sooner() {
+        let (_client, mut server, phase) = stream();
+        let mut busy = phase.busy();
+        busy.streams();
+        server.write_all(&[0; 64]).await.expect("it fits");
+        let begin = Instant::now();
+        server.write_all(b"x").await.expect_err("nobody reads");
+        assert_eq!(begin.elapsed().as_secs(), STREAM_STALL_SECS_MAX);
+        drop(busy);
+        assert!(!phase.stream.load(Ordering::Relaxed), "the next answer may be none");
     }
 
     #[tokio::test(start_paused = true)]

@@ -88,6 +88,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Known {
     tenant: OnceLock<HeaderValue>,
+    /// Whose share of the budget the answer is counted for.
+    who: OnceLock<Arc<str>>,
     caller: OnceLock<Caller>,
     authority: OnceLock<Authority>,
     asked: OnceLock<Asked>,
@@ -153,11 +155,14 @@ impl Server {
                 Err(panic) => refuse(panicked(&*panic).into()).into(),
             },
         };
-        // What is written holds memory until it is; the operator's socket is never locked out by a crowd.
-        reply.answer.body = match (self.budget().hold(reply.answer.body.clone()), door) {
-            (Some(held), _) => held,
-            (None, Door::Socket) => self.budget().hold_anyway(reply.answer.body),
-            (None, Door::Network) => {
+        // What is written holds memory until it is. The operator's socket is never locked out by a
+        // crowd, and what was stored is never answered as if it had not been.
+        let who = known.who.get().cloned().unwrap_or_default();
+        let anyway = door == Door::Socket || method(&parts.method).is_some_and(Method::writes);
+        reply.answer.body = match self.budget().hold(&who, reply.answer.body.clone()) {
+            Some(held) => held,
+            None if anyway => self.budget().hold_anyway(&who, reply.answer.body),
+            None => {
                 reply = refuse(Failure::AnswersUnread).into();
                 reply.answer.body
             }
@@ -251,6 +256,7 @@ impl Server {
             None => self.ctx_of(caller, route, extract::tenant(&parts.headers)?)?,
         };
         let _ = HeaderValue::from_str(ctx.tenant_text()).map(|it| known.tenant.set(it));
+        let _ = known.who.set(Arc::from(ctx.tenant_text()));
         let stream = match extract::wants(&parts.headers) {
             Wants::Json => false,
             Wants::Stream => route.op.streams(),
@@ -260,7 +266,9 @@ impl Server {
         if redeemed.is_some() && !stream {
             return Err(Failure::TicketNeedsStream);
         }
-        if door == Door::Network && matches!(route.shape, Shape::Feed | Shape::List) && !self.budget().has_room() {
+        // What a pull hands out is leased: it is refused before that.
+        let large = matches!(route.shape, Shape::Feed | Shape::List) || route.op == Op::SubscriptionPull;
+        if door == Door::Network && large && !self.budget().has_room(ctx.tenant_text()) {
             return Err(Failure::AnswersUnread);
         }
         let mut permit = None;
@@ -306,7 +314,7 @@ impl Server {
         if method != Some(Method::Get) {
             return Err(Failure::TicketNeedsStream);
         }
-        Ok(Some(self.service().redeem_ticket(ticket, path, &query, extract::last_event_id(&parts.headers))?))
+        Ok(Some(self.service().redeem_ticket(ticket, path, &query, extract::last_event_id(&parts.headers).as_deref())?))
     }
 
     /// What is asked without a key: `None` for everything else.

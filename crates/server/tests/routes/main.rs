@@ -1,6 +1,7 @@
 //! The routes, asked in memory: no sockets, no sleeping. Files mirror the URLs.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where its expectation does")]
 
+mod budget;
 mod conditions;
 mod cors;
 mod cross_tenant;

@@ -285,6 +285,9 @@ impl Ask {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            request = request.header("host", "x");
+        }
         let request = request.body(Full::new(self.body)).expect("a request");
         self.server.handle(request, self.door).await
     }
@@ -298,10 +301,19 @@ pub(crate) struct Streaming {
 }
 
 impl Streaming {
-    /// What comes next, if it comes by itself; `None` at the end.
+    /// What comes next, if it comes by itself: whole frames. `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
-        let frame = self.body.frame().await?.expect("it never fails");
-        Some(String::from_utf8(frame.into_data().expect("data").to_vec()).expect("text"))
+        let mut all = Vec::new();
+        while !all.ends_with(b"\n\n") {
+            let frame = self.body.frame().await?.expect("it never fails");
+            all.extend_from_slice(&frame.into_data().expect("data"));
+        }
+        Some(String::from_utf8(all).expect("text"))
+    }
+
+    /// The next bytes as they come, held as a connection holds them until it has written them.
+    pub(crate) async fn piece(&mut self) -> Option<Bytes> {
+        Some(self.body.frame().await?.expect("it never fails").into_data().expect("data"))
     }
 
     /// Whether nothing comes although everything that can go on went on.

@@ -28,6 +28,7 @@ use super::{
 use crate::routes::Op;
 use http::StatusCode;
 use ringback_service::FeedQuery;
+use std::borrow::Cow;
 
 /// Runs the handler of the call's route.
 pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
@@ -94,9 +95,10 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
 
 /// Opens the stream of the call's route.
 pub(super) async fn stream(call: Call, asked: Asked) -> Result<Reply, Failure> {
-    let query = FeedQuery { last_event_id: extract::last_event_id(&call.headers).map(Into::into), ..stream_query(&call).await? };
+    let query = FeedQuery { last_event_id: extract::last_event_id(&call.headers).map(Cow::into_owned), ..stream_query(&call).await? };
     let stream = call.service().stream(&call.ctx, &query, call.tag.clone()).await?;
-    Ok(super::stream::answer(call.server, stream, asked))
+    let who = call.ctx.tenant_text().into();
+    Ok(super::stream::answer(call.server, stream, asked, who))
 }
 
 /// What a stream of the call's route wants.
