@@ -10,6 +10,7 @@
 
 mod access;
 mod deliveries;
+mod pulled;
 mod signing;
 
 use crate::ErrorCode;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("Attempt", deliveries::attempt()),
         ("Batch", batch()),
         ("BatchResults", batch_results()),
+        ("CloudEvent", pulled::cloud_event()),
         ("Delivery", deliveries::delivery()),
         ("DryRun", dry_run()),
         ("Event", event()),
@@ -46,7 +48,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("PatchSubscription", patch_subscription()),
         ("Problem", problem()),
         ("Pull", pull()),
-        ("Pulled", pulled()),
+        ("Pulled", pulled::pulled()),
         ("Push", push()),
         ("PutTenant", put_tenant()),
         ("Resume", resume()),
@@ -60,6 +62,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("Subscription", subscription()),
         ("Tenant", tenant()),
         ("Test", deliveries::test()),
+        ("ThinEvent", pulled::thin_event()),
         ("Ticket", ticket()),
         ("Timings", deliveries::timings()),
         ("TypeDeclaration", type_declaration()),
@@ -520,19 +523,6 @@ fn pull() -> Value {
             "lease": lease(),
         }),
         &[],
-    )
-}
-
-fn pulled() -> Value {
-    object(
-        json!({
-            "data": { "type": "array", "items": named("Event"), "description": "As the subscription's `payload` writes them." },
-            "tries": { "type": "object", "additionalProperties": { "type": "integer", "minimum": 2 }, "description": "How often each was handed out or tried, by id, where that is more than once." },
-            "ack": text("What acknowledges them."),
-            "lease_until": time("Until when nobody else gets them."),
-            "lag": count("Events of the tenant that are not settled, filter not applied."),
-        }),
-        &["tries"],
     )
 }
 

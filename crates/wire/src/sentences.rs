@@ -351,6 +351,15 @@ pub fn stream_too_slow(secs: u64) -> Problem {
     )
 }
 
+/// A request of HTTP/1.1 without a host.
+#[must_use]
+pub fn no_host() -> Problem {
+    Problem::new(
+        ErrorCode::BadParameter,
+        "A request of HTTP/1.1 needs a `Host` header. Send the name and port that you connect to, such as `Host: localhost:7464`.",
+    )
+}
+
 /// The body did not arrive in time.
 #[must_use]
 pub fn request_timeout(secs: u64) -> Problem {

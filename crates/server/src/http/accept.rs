@@ -140,18 +140,18 @@ where
     let mut builder = http1::Builder::new();
     // The deadline below us tells an idle connection from a slow head; hyper's does not.
     builder.header_read_timeout(None).max_buf_size(HEAD_BUFFER_BYTES);
-    let connection = builder.serve_connection(stream, service);
-    tokio::pin!(connection);
+    let mut connection = builder.serve_connection(stream, service);
     let ended = tokio::select! {
         biased;
-        ended = connection.as_mut() => ended,
+        ended = &mut connection => ended,
         () = announced(&mut draining) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
     if let Err(why) = ended {
         // Clients go away; that is theirs to know.
         tracing::trace!(error = %why, "a connection broke off");
+        connection.into_parts().io.into_inner().tell(&why, limits.head_timeout).await;
     }
 }

@@ -117,6 +117,7 @@ pub(super) fn problem(failure: Failure, asked: &Asked) -> Problem {
         Failure::HeadersTooLarge => sentences::headers_too_large(),
         Failure::BodyTooLarge => sentences::payload_too_large(limits::BODY_BYTES_MAX),
         Failure::BodyTooSlow { secs } => sentences::request_timeout(secs),
+        Failure::NoHost => sentences::no_host(),
         Failure::BodyBroken => sentences::body_broken(),
         Failure::UnsupportedMediaType { given, patch } => {
             let json = ["application/json", "application/merge-patch+json"];

@@ -10,7 +10,8 @@ use super::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use core::{pin::pin, time::Duration};
-use http::{HeaderMap, HeaderName, header, request::Parts};
+use std::borrow::Cow;
+use http::{HeaderMap, HeaderName, Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use ringback_model::{limits, names::excerpt};
@@ -32,8 +33,8 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
 /// front of us may have judged the other one, so there must be no choice.
 const ONCE: [HeaderName; 4] = [header::HOST, header::AUTHORIZATION, TENANT, HeaderName::from_static("idempotency-key")];
 
-/// Refuses heads that are larger than the contract says, and those that say
-/// twice what is to be said once.
+/// Refuses heads that are larger than the contract says, those that say twice
+/// what is to be said once, and those without a host (RFC 9112, section 3.2).
 pub(crate) fn head_fits(parts: &Parts) -> Result<(), Failure> {
     if parts.uri.path_and_query().map_or(0, |it| it.as_str().len()) > limits::URI_BYTES_MAX {
         return Err(Failure::UriTooLong);
@@ -42,6 +43,9 @@ pub(crate) fn head_fits(parts: &Parts) -> Result<(), Failure> {
     let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if bytes > limits::HEADERS_BYTES_MAX {
         return Err(Failure::HeadersTooLarge);
+    }
+    if parts.version == Version::HTTP_11 && !parts.headers.contains_key(header::HOST) {
+        return Err(Failure::NoHost);
     }
     match ONCE.iter().find(|it| parts.headers.get_all(*it).iter().nth(1).is_some()) {
         Some(twice) => Err(Failure::ParameterTwice { name: twice.as_str().to_owned() }),
@@ -133,9 +137,15 @@ fn quality(parameter: &str) -> Option<u16> {
     Some(q.min(1_000))
 }
 
-/// The id that a stream's reader saw last. An empty one is none.
-pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get("last-event-id").and_then(|it| it.to_str().ok()).map(str::trim).filter(|it| !it.is_empty())
+/// The id that a stream's reader saw last. An empty one is none; one that is no text is no
+/// position, and refused as any other that isn't.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let text = String::from_utf8_lossy(headers.get("last-event-id")?.as_bytes());
+    let empty = text.trim().is_empty();
+    (!empty).then(|| match text {
+        Cow::Borrowed(it) => Cow::Borrowed(it.trim()),
+        Cow::Owned(it) => it.trim().to_owned().into(),
+    })
 }
 
 /// The body, at most 1 MiB of it and within `timeout`.
@@ -256,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_empty_id_is_none() {
-        let read = |value: &'static str| last_event_id(&headers(HeaderName::from_static("last-event-id"), value)).map(str::to_owned);
+        let read = |value: &'static str| last_event_id(&headers(HeaderName::from_static("last-event-id"), value)).map(Cow::into_owned);
         assert_eq!(read("AQE"), Some("AQE".into()));
         assert_eq!(read(" "), None);
         assert_eq!(last_event_id(&HeaderMap::new()), None);
@@ -286,6 +296,7 @@ mod tests {
         for name in ONCE {
             let sent = |times: usize| {
                 let mut request = http::Request::new(());
+                *request.version_mut() = Version::HTTP_10;
                 for _ in 0..times {
                     request.headers_mut().append(name.clone(), HeaderValue::from_static("x"));
                 }

@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     BodyTooLarge,
     /// The body did not come in time.
     BodyTooSlow { secs: u64 },
+    /// HTTP/1.1 without a `Host` header.
+    NoHost,
     /// The body broke off.
     BodyBroken,
     /// The body is in a form that this route does not read.

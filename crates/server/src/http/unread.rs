@@ -4,15 +4,21 @@
 //! and closes. Its answer passes here on its way to the client, is known by
 //! what it lacks (each answer of ours has an `X-Request-Id`), and is given a body.
 //!
-//! Not here: heads that are read but too large (`http::extract`), and heads
-//! that never end (`http::deadline`).
+//! Some of what it can't read it does not answer at all: the preface of HTTP/2, and a
+//! head whose end does not come in time. Those are told, too.
+//!
+//! Not here: heads that are read but too large (`http::extract`), and how long a
+//! head may take (`http::deadline`).
 
 use super::{answer::REQUEST_ID, server::Server};
 use core::{
+    error::Error as _,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use ringback_wire::sentences;
+use ringback_wire::{Problem, sentences};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -23,11 +29,30 @@ pub(super) struct Unread<S> {
     server: Server,
     /// What stands in the place of a bare refusal, as far as it is not written yet.
     owed: Vec<u8>,
+    /// Whether something was read that nothing was written to since: a request that is not answered.
+    open: bool,
 }
 
 impl<S: AsyncWrite + Unpin> Unread<S> {
     pub(super) const fn new(stream: S, server: Server) -> Self {
-        Self { stream, server, owed: Vec::new() }
+        Self { stream, server, owed: Vec::new(), open: false }
+    }
+
+    /// Tells a client whose request was begun and not answered why the connection ends, if it
+    /// takes that at once.
+    pub(super) async fn tell(mut self, why: &hyper::Error, head_timeout: Duration) {
+        let timed_out = why.source().and_then(|it| it.downcast_ref::<io::Error>()).is_some_and(|it| it.kind() == io::ErrorKind::TimedOut);
+        let (status_line, problem) = match () {
+            () if !self.open => return,
+            () if timed_out => ("HTTP/1.1 408 Request Timeout", sentences::request_timeout(head_timeout.as_secs())),
+            () if why.is_parse() => ("HTTP/1.1 400 Bad Request", sentences::not_http()),
+            () => return,
+        };
+        let answer = with_body(status_line, &["connection: close"], problem, &self.server.service().request_id().to_string());
+        let wrote = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_write(cx, &answer).is_ready())).await;
+        if wrote {
+            let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(cx).is_ready())).await;
+        }
     }
 
     /// Takes a bare refusal; whether it was one.
@@ -68,9 +93,15 @@ fn answered(written: &[u8], request_id: &str) -> Option<Vec<u8>> {
         "431" => sentences::headers_too_large(),
         _ => return None,
     };
+    let headers: Vec<&str> =
+        headers.into_iter().filter(|it| !it.split(':').next().is_some_and(|it| it.eq_ignore_ascii_case("content-length"))).collect();
+    Some(with_body(status_line, &headers, problem, request_id))
+}
+
+fn with_body(status_line: &str, headers: &[&str], problem: Problem, request_id: &str) -> Vec<u8> {
     let body = problem.of_request(request_id).to_json();
     let mut out = format!("{status_line}\r\n");
-    for header in headers.iter().filter(|it| !it.split(':').next().is_some_and(|it| it.eq_ignore_ascii_case("content-length"))) {
+    for header in headers {
         out.push_str(&format!("{header}\r\n"));
     }
     out.push_str(&format!(
@@ -79,12 +110,15 @@ fn answered(written: &[u8], request_id: &str) -> Option<Vec<u8>> {
     ));
     let mut out = out.into_bytes();
     out.extend_from_slice(body.as_ref());
-    Some(out)
+    out
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Unread<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.open |= buf.filled().len() > before;
+        read
     }
 }
 
@@ -92,6 +126,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unread<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_owed(cx))?;
+        this.open = false;
         if this.take(buf) {
             // Flushed with what follows, as any write is.
             return Poll::Ready(Ok(buf.len()));
@@ -114,6 +149,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unread<S> {
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_owed(cx))?;
+        this.open = false;
         if let [only] = bufs
             && this.take(only)
         {

@@ -110,6 +110,9 @@ async fn what_is_no_http_gets_a_problem_document() {
         ("hello\r\n\r\n", 400, "bad-parameter"),
         ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, "bad-parameter"),
         ("GET /\u{7f} HTTP/1.1\r\nhost: x\r\n\r\n", 400, "bad-parameter"),
+        // HTTP/2 with prior knowledge.
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad-parameter"),
+        ("GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n", 400, "bad-parameter"),
         ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}", 400, "bad-parameter"),
         (long.as_str(), 431, "headers-too-large"),
     ] {

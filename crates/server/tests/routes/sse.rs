@@ -258,3 +258,13 @@ async fn a_long_history_comes_in_pieces() {
     assert!(pieces > 3);
     assert!(stream.is_silent().await);
 }
+
+#[tokio::test]
+async fn a_last_event_id_that_is_no_text_is_refused() {
+    let world = World::new().await;
+    for id in ["\u{e4}", "evt_\u{e4}", "caf\u{e9} 7"] {
+        let got = world.stream("/v1/events").header("last-event-id", id).await;
+        assert_eq!(got.code(), "400 bad-parameter", "{id}");
+        assert!(got.text().contains("Last-Event-ID"), "{}", got.text());
+    }
+}

@@ -164,3 +164,44 @@ async fn at_the_end_idle_connections_close_and_waiting_ones_are_answered() {
     idle.served.await.expect("it ended");
     waiting.served.await.expect("it ended");
 }
+
+/// A head that stops half-way is told so; who never began one is not.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_end_is_told_so() {
+    let world = World::new().await;
+    for begun in ["GET /payme", "GET /payment HTTP/1.1\r\nhost: x\r\nauthor", "PRI"] {
+        let mut line = world.connect();
+        line.send(begun).await;
+        let rest = line.rest().await;
+        assert!(rest.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{begun}: {rest}");
+        assert!(rest.contains("\"code\":\"request-timeout\"") && rest.contains("within 10 s"), "{rest}");
+        assert!(rest.contains("connection: close\r\n") && rest.contains("x-request-id: req_"), "{rest}");
+        line.served.await.expect("it ended");
+    }
+    let mut silent = world.connect();
+    assert_eq!(silent.rest().await, "");
+    // One that was answered and goes on with half a head.
+    let mut line = world.connect();
+    line.send(&world.head("GET /livez", "")).await;
+    assert_eq!(line.answer().await.0, "HTTP/1.1 200 OK");
+    line.send("GET /livez HTTP/1.1\r\n").await;
+    assert!(line.rest().await.starts_with("HTTP/1.1 408 "));
+    let mut idle = world.connect();
+    idle.send(&world.head("GET /livez", "")).await;
+    idle.answer().await;
+    assert_eq!(idle.rest().await, "", "who waits for nothing is told nothing");
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_is_refused() {
+    let world = World::new().await;
+    let mut line = world.connect();
+    line.send("GET /livez HTTP/1.1\r\n\r\n").await;
+    let (status, body) = line.answer().await;
+    assert_eq!(status, "HTTP/1.1 400 Bad Request");
+    assert!(body.contains("`Host` header"), "{body}");
+    // HTTP/1.0 had none.
+    let mut line = world.connect();
+    line.send("GET /livez HTTP/1.0\r\n\r\n").await;
+    assert_eq!(line.answer().await.0, "HTTP/1.0 200 OK");
+}

@@ -56,6 +56,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         method_not_allowed("PUT", &["GET", "PATCH", "DELETE"]);
         not_acceptable(&["application/json"]);
         request_timeout(30);
+        no_host();
         stream_too_slow(60);
         payload_too_large(1_048_576);
         uri_too_long();
