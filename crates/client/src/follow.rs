@@ -87,9 +87,7 @@ impl Follow {
     /// Every variant of [`ClientError`]; [`ClientError::is_passing`] tells whether asking again makes sense.
     pub async fn next(&mut self) -> Result<Value, ClientError> {
         let raw = self.next_raw().await?;
-        serde_json::from_str(raw.get())
-            .or_else(|it| ringback_wire::shown(raw.get().as_bytes()).ok_or(it))
-            .map_err(|it| self.bad_page(&it))
+        serde_json::from_str(raw.get()).or_else(|it| ringback_wire::shown(raw.get().as_bytes()).ok_or(it)).map_err(|it| self.bad_page(&it))
     }
 
     /// [`Follow::next`], as the bytes that the server sent.

@@ -183,12 +183,7 @@ fn push_whole(token: &str, digits: bool, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{
-        format,
-        string::ToString,
-        vec,
-        vec::Vec,
-    };
+    use alloc::{format, string::ToString, vec, vec::Vec};
     use proptest::prelude::*;
     use serde_json::{Map, json};
 
@@ -207,8 +202,16 @@ mod tests {
         check(&format!("[{long}]"), &json!([[]]), &json!([long]));
         check(r#"["\ud83d\ude00","\\ud800","\"\\"]"#, &json!(["😀", "\\ud800", "\"\\"]), &json!(["😀", "\\ud800", "\"\\"]));
         check(r#"["\ud800\ud83d\ude00",1e999]"#, &json!([[], []]), &json!(["\u{fffd}😀", "1e999"]));
-        check(r#"{"\ud800":1,"\ud801" : 2}"#, &json!({ "\u{fffd}d800": 1, "\u{fffd}d801": 2 }), &json!({ "\u{fffd}d800": 1, "\u{fffd}d801": 2 }));
-        check("[1e308,123456789012345678901,1.50]", &json!([1e308, 123_456_789_012_345_678_901_f64, 1.5]), &json!([1e308, 123_456_789_012_345_678_901_f64, 1.5]));
+        check(
+            r#"{"\ud800":1,"\ud801" : 2}"#,
+            &json!({ "\u{fffd}d800": 1, "\u{fffd}d801": 2 }),
+            &json!({ "\u{fffd}d800": 1, "\u{fffd}d801": 2 }),
+        );
+        check(
+            "[1e308,123456789012345678901,1.50]",
+            &json!([1e308, 123_456_789_012_345_678_901_f64, 1.5]),
+            &json!([1e308, 123_456_789_012_345_678_901_f64, 1.5]),
+        );
         for text in ["", "[", "[1e999", "\"\\ud800", "{\"\\ud800\"}", "\"\\u\"", "1e999 1", "nul"] {
             assert_eq!((comparable(text.as_bytes()), shown(text.as_bytes())), (None, None), "{text}");
         }
@@ -222,7 +225,12 @@ mod tests {
     }
 
     fn leaf() -> impl Strategy<Value = Value> {
-        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".{0,6}".prop_map(Value::from)]
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,6}".prop_map(Value::from)
+        ]
     }
 
     proptest! {

@@ -10,12 +10,12 @@ use super::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use core::{pin::pin, time::Duration};
-use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use ringback_model::{limits, names::excerpt};
 use ringback_service::{Error, Service, WhyNot, idempotency_key};
+use std::borrow::Cow;
 
 /// The longest `X-Request-Id` that is echoed.
 const REQUEST_ID_BYTES_MAX: usize = 64;

@@ -91,11 +91,7 @@ async fn why_it_is_not_delivered_is_told() {
 #[tokio::test]
 async fn resources_do_not_take_it() {
     let world = World::new().await;
-    for (body, want) in [
-        (r#"{"text":"\ud800"}"#, "surrogate"),
-        (r#"{"n":1e999}"#, "out of range"),
-        (r#"{"\ud800":1}"#, "surrogate"),
-    ] {
+    for (body, want) in [(r#"{"text":"\ud800"}"#, "surrogate"), (r#"{"n":1e999}"#, "out of range"), (r#"{"\ud800":1}"#, "surrogate")] {
         for method in ["POST", "PATCH"] {
             let target = if method == "POST" { "/note" } else { "/note/1" };
             let got = world.ask(method, target).header("content-type", "application/json").body(body).await;
