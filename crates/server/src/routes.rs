@@ -119,6 +119,10 @@ pub enum Op {
     DeliveryAttempts,
     DeliveryRetry,
     DeliveryCancel,
+    ReplayCreate,
+    ReplayList,
+    ReplayGet,
+    ReplayCancel,
     TypeList,
     TypeGet,
     TypePut,
@@ -235,6 +239,11 @@ pub const ROUTES: &[Route] = &[
     route(Get,    "/v1/deliveries/{id}/attempts",    DeliveriesRead,     TenantOrAll, NONE, List,    Op::DeliveryAttempts),
     route(Post,   "/v1/deliveries/{id}/retry",       DeliveriesRetry,    TenantOrAll, NONE, Object,  Op::DeliveryRetry),
     route(Post,   "/v1/deliveries/{id}/cancel",      DeliveriesRetry,    TenantOrAll, NONE, Object,  Op::DeliveryCancel),
+
+    route(Get,    "/v1/replays",                     DeliveriesRead,     TenantOrAll, Params::Only(&["after", "limit", "subscription"]), List, Op::ReplayList),
+    route(Post,   "/v1/replays",                     DeliveriesRetry,    TenantOrAll, NONE, Object,  Op::ReplayCreate),
+    route(Get,    "/v1/replays/{id}",                DeliveriesRead,     TenantOrAll, NONE, Object,  Op::ReplayGet),
+    route(Delete, "/v1/replays/{id}",                DeliveriesRetry,    TenantOrAll, NONE, Object,  Op::ReplayCancel),
 
     route(Get,    "/v1/types",                       ResourcesRead,      Server,      PAGE, List,    Op::TypeList),
     route(Get,    "/v1/types/{name}",                ResourcesRead,      Server,      NONE, Object,  Op::TypeGet),

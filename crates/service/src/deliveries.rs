@@ -27,7 +27,7 @@ use ringback_model::{
     delivery::{Attempt, DeliveryState, Exception, ExceptionState, SkippedRange},
     event::{Event, Place, Scope},
     key::Authority,
-    subscription::{State, Subscription},
+    subscription::{Generation, State, Subscription},
 };
 use ringback_ports::store::{AttemptSummary, ChangeSet};
 use std::{collections::BTreeMap, sync::Arc};
@@ -74,6 +74,11 @@ impl Known {
 
     pub(crate) fn skipped(&self) -> &[SkippedRange] {
         &self.skipped
+    }
+
+    /// The latest life of the reader in which the event at this place arrived.
+    pub(crate) fn delivered_in(&self, place: Place) -> Option<Generation> {
+        self.summaries.get(&place).and_then(AttemptSummary::delivered_in)
     }
 
     pub(crate) fn standing(&self, place: Place) -> Option<&Standing> {
@@ -317,17 +322,7 @@ impl Service {
         let standing = known.standings.get(&place);
         let exception = standing.and_then(|it| it.exception.as_ref());
         let summary = known.summaries.get(&place);
-        let state = delivery_state(&Facts {
-            place,
-            cursor: known.cursor,
-            generation: subscription.generation,
-            // Above where a one-shot has ended nothing is owed, whatever it waited for.
-            matches: self.owes(subscription, event) && (subscription.state != State::Done || place <= known.cursor),
-            in_window: standing.and_then(|it| it.in_window),
-            exception,
-            skipped: &known.skipped,
-            delivered_in: summary.and_then(AttemptSummary::delivered_in),
-        })?;
+        let state = self.state_of(subscription, event, known)?;
         let parked = exception.and_then(|it| match &it.state {
             ExceptionState::Parked { reason, .. } => Some(reason.clone()),
             _ => None,
@@ -356,8 +351,25 @@ impl Service {
         })
     }
 
+    /// The state of the delivery of this event; `None` when nothing is owed.
+    pub(crate) fn state_of(&self, subscription: &Subscription, event: &Event, known: &Known) -> Option<DeliveryState> {
+        let place = event.place(&subscription.scope);
+        let standing = known.standings.get(&place);
+        delivery_state(&Facts {
+            place,
+            cursor: known.cursor,
+            generation: subscription.generation,
+            // Above where a one-shot has ended nothing is owed, whatever it waited for.
+            matches: self.owes(subscription, event) && (subscription.state != State::Done || place <= known.cursor),
+            in_window: standing.and_then(|it| it.in_window),
+            exception: standing.and_then(|it| it.exception.as_ref()),
+            skipped: &known.skipped,
+            delivered_in: known.delivered_in(place),
+        })
+    }
+
     /// Whether the subscription wants this event at all.
-    fn owes(&self, subscription: &Subscription, event: &Event) -> bool {
+    pub(crate) fn owes(&self, subscription: &Subscription, event: &Event) -> bool {
         let place = event.place(&subscription.scope);
         let begun = subscription.revisions.first().is_some_and(|it| it.from < place);
         let matches = subscription.revision_at(place).is_some_and(|it| {

@@ -33,6 +33,7 @@ mod page;
 mod pull;
 mod rate;
 mod registry;
+mod replays;
 mod resources;
 mod retention;
 mod status;
@@ -64,6 +65,7 @@ pub use log::{LogView, restored};
 pub use mirror::{Before, Said};
 pub use page::Page;
 pub use pull::{PullQuery, Pulled, Settled, Word};
+pub use replays::{Counted, NewReplay, ReplayView};
 pub use resources::{IfMatch, ResourcePage, ResourceView, Written};
 pub use ringback_engine::{advice::Figures, rate::Standing};
 pub use ringback_engine::{

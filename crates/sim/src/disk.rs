@@ -23,7 +23,7 @@ use core::{fmt, future::Future, time::Duration};
 use futures_util::FutureExt;
 use ringback_model::{
     EventId, EventType, ReplayId, ResourceId, Subject, TenantId, Timestamp, TypeName,
-    delivery::{Attempt, Exception, ExceptionState, SkippedRange},
+    delivery::{Attempt, Exception, ExceptionState, SkippedRange, Via},
     event::{Event, Place, Scope, Seq},
     key::Authority,
     replay::Replay,
@@ -507,6 +507,12 @@ impl Disk {
         match self.plant {
             Some(Plant::ExceptionLost) => settlement.exceptions.clear(),
             Some(Plant::ShadowLost) => settlement.skipped.clear(),
+            Some(Plant::ReplayLeavesException) => {
+                let replayed =
+                    |place: &Place| settlement.attempts.iter().any(|it| it.place == *place && it.via == Via::Replay && it.succeeded());
+                let removed = core::mem::take(&mut settlement.removed);
+                settlement.removed = removed.into_iter().filter(|it| !replayed(it)).collect();
+            }
             Some(Plant::CursorPastInFlight) => {
                 let scope = self.journal.with(|it| it.subscriptions.get(&settlement.subscription).map(|it| it.scope.clone()));
                 if let Some(scope) = scope {

@@ -33,6 +33,8 @@ pub struct Reader {
     pub delivered: BTreeSet<Place>,
     /// Retention took what lies at or below it.
     pub floor: Place,
+    /// Places that a replay of the present generation delivered.
+    pub replayed: BTreeSet<Place>,
     /// Places with a successful attempt of an earlier one.
     pub delivered_before: BTreeSet<Place>,
 }
@@ -87,6 +89,15 @@ pub fn wants(subscription: &Subscription, event: &Event) -> bool {
         && subscription.until.as_ref().is_none_or(|it| entered.is_some_and(|entered| awaited(it).contains(entered)))
 }
 
+/// Whether the subscription, in some form that it had, wants such events, wherever they stand: what a replay may send.
+#[must_use]
+pub fn may_want(subscription: &Subscription, event: &Event) -> bool {
+    (subscription.scope == Scope::All || event.tenant == subscription.tenant)
+        && subscription.authority >= event.audience
+        && subscription.subject.as_ref().is_none_or(|it| event.subject.as_ref() == Some(it))
+        && subscription.revisions.iter().any(|it| types_match(&it.types, &event.event_type))
+}
+
 /// What the store held at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -124,6 +135,8 @@ pub struct Evidence {
     /// What retention took, of each scope.
     pub floors: BTreeMap<Scope, Place>,
     by_id: BTreeMap<EventId, usize>,
+    /// Tries that were written down, and whether a replay made them: by subscription number, event and start.
+    written: BTreeMap<(u32, EventId, Timestamp), bool>,
 }
 
 impl Deref for Evidence {
@@ -145,6 +158,8 @@ impl Evidence {
         stuck: Option<String>,
         slots: usize,
     ) -> Self {
+        let attempts = history.settlements.iter().flat_map(|(_, of)| of.attempts.iter().map(|it| (of.subscription, it)));
+        let written = attempts.map(|(no, it)| ((no, it.event, it.at), it.via == Via::Replay)).collect();
         let by_id = log.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
         Self {
             log,
@@ -158,6 +173,7 @@ impl Evidence {
             removed: Vec::new(),
             floors: BTreeMap::new(),
             by_id,
+            written,
         }
     }
 
@@ -234,6 +250,26 @@ impl Evidence {
         for it in &self.history.tries {
             if let Some(record) = record_of(&it.url) {
                 out.entry((record, it.event)).or_default().push(it);
+            }
+        }
+        out
+    }
+
+    /// Whether a replay made this try: it says so where it was written down. One that a crash kept from
+    /// being written down may have been a replay's, if one was asked for before.
+    #[must_use]
+    pub fn may_be_replay(&self, subscription: &Subscription, it: &Try) -> bool {
+        let asked = || self.history.replayed.iter().any(|one| one.subscription == subscription.id && one.at <= it.started);
+        self.written.get(&(subscription.no, it.event, it.shown)).copied().unwrap_or_else(asked)
+    }
+
+    /// As `tries_of`, without those that replays made, or may have.
+    #[must_use]
+    pub fn own_tries_of(&self) -> BTreeMap<(usize, EventId), Vec<&Try>> {
+        let mut out = self.tries_of();
+        for ((record, _), tries) in &mut out {
+            if let Some(subscription) = self.subscription(*record) {
+                tries.retain(|it| !self.may_be_replay(subscription, it));
             }
         }
         out
@@ -318,6 +354,7 @@ fn readers(memory: &MemoryStore, archive: &Archive) -> Vec<Reader> {
         let of =
             |which: &dyn Fn(Generation) -> bool| tried.iter().filter(|it| it.succeeded_in.is_some_and(which)).map(|it| it.place).collect();
         let mut delivered: BTreeSet<Place> = of(&|it| it == subscription.generation);
+        let replayed = tried.iter().filter(|it| it.replayed_in == Some(subscription.generation)).map(|it| it.place).collect();
         let delivered_before = of(&|it| it < subscription.generation);
         let floor = at_once(memory.bounds(&subscription.scope)).ok()?.floor;
         if let Some(swept) = archive.readers.get(&subscription.no) {
@@ -326,7 +363,7 @@ fn readers(memory: &MemoryStore, archive: &Archive) -> Vec<Reader> {
             state.skipped.extend(gone);
             delivered.extend(swept.delivered.iter().filter(|it| it.0 <= floor && it.1 == subscription.generation).map(|it| it.0));
         }
-        Some(Reader { subscription, state, delivered, delivered_before, floor })
+        Some(Reader { subscription, state, delivered, replayed, delivered_before, floor })
     };
     all.into_iter().filter_map(read).collect()
 }
@@ -359,13 +396,18 @@ pub fn left_to_do(disk: &Disk) -> Option<String> {
         if subscription.state != State::Active {
             continue;
         }
+        if let Some(it) = state.replays.first() {
+            return Some(format!("{}: {} still runs: {:?}", subscription.id, it.id, it.progress));
+        }
         if let Some(it) = state.exceptions.iter().find(|it| !matches!(it.state, ExceptionState::Parked { .. })) {
             return Some(format!("{}: {:?}", subscription.id, it));
         }
         for event in reader.owed(&log) {
             let place = event.place(&subscription.scope);
-            let done =
-                reader.delivered.contains(&place) || reader.skipped(place) > 0 || state.exceptions.iter().any(|it| it.place == place);
+            let done = reader.replayed.contains(&place)
+                || reader.delivered.contains(&place)
+                || reader.skipped(place) > 0
+                || state.exceptions.iter().any(|it| it.place == place);
             if place > state.cursor.max(reader.floor) && !done {
                 return Some(format!("{}: {} at {place} is owed, the cursor is at {}", subscription.id, event.id, state.cursor));
             }

@@ -194,6 +194,15 @@ pub struct Manual {
     pub at: Timestamp,
 }
 
+/// A replay that somebody asked for.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Of which subscription.
+    pub subscription: SubscriptionId,
+    /// When it was asked for.
+    pub at: Timestamp,
+}
+
 /// Something that went wrong inside.
 #[derive(Clone, Debug)]
 pub struct Trouble {
@@ -276,6 +285,8 @@ pub struct History {
     pub steps: Vec<(Timestamp, Duration)>,
     /// Manual tries.
     pub manual: Vec<Manual>,
+    /// Replays.
+    pub replayed: Vec<Replayed>,
     /// Internal errors.
     pub troubles: Vec<Trouble>,
     /// The network.

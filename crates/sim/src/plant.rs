@@ -18,6 +18,8 @@ pub enum Plant {
     TenantFilterMissing,
     /// A settlement forgets its exceptions.
     ExceptionLost,
+    /// What a replay delivered keeps its parked exception.
+    ReplayLeavesException,
     /// A settlement moves the cursor to the end of the log.
     CursorPastInFlight,
     /// A restart finds no skipped ranges.
@@ -74,13 +76,14 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
         Self::PlacesOutOfOrder,
         Self::TenantFilterMissing,
         Self::ExceptionLost,
+        Self::ReplayLeavesException,
         Self::CursorPastInFlight,
         Self::SkipsForgotten,
         Self::DroppedWhenPaused,

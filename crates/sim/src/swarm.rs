@@ -50,6 +50,8 @@ pub struct Swarm {
     pub waiters: u64,
     /// Those who ask for retries, of each tenant.
     pub retriers: u64,
+    /// Those who replay and cancel deliveries, of each tenant.
+    pub operators: u64,
     /// Mean time between two requests of one player, in milliseconds.
     pub pace_ms: u64,
     /// Resources of each tenant.
@@ -117,6 +119,7 @@ impl Swarm {
             readers: chance.between(1, 3),
             waiters: chance.between(0, 2),
             retriers: chance.between(0, 1),
+            operators: 0,
             pace_ms,
             orders: chance.between(2, 8),
             faulty,
@@ -141,6 +144,8 @@ impl Swarm {
     /// Adds what came later than the first seeds, from chance of its own: without it a seed is the world that it once was.
     #[must_use]
     pub fn widened(mut self, seed: u64) -> Self {
+        let chance = Chance::new(seed, "swarm, operated");
+        self.operators = if chance.per_mille(500) { 0 } else { chance.between(1, 2) };
         let chance = Chance::new(seed, "swarm, widened");
         // Who pulls, who watches and whose clock steps lives in a world that keeps its events: what retention takes is another one's.
         if chance.per_mille(400) {

@@ -14,7 +14,7 @@ use crate::{
     machine::Machine,
     net::Net,
     plant::Plant,
-    players::{FeedReader, Life, Player, Publisher, Retrier, Shared, Stage, Subscriber, Waiter, Watcher, Worker, Writer},
+    players::{FeedReader, Life, Operator, Player, Publisher, Retrier, Shared, Stage, Subscriber, Waiter, Watcher, Worker, Writer},
     swarm::{Strike, Swarm},
 };
 use core::{
@@ -165,6 +165,7 @@ impl World {
             seats.extend((0..swarm.subscribers).map(|no| Box::new(Subscriber::new(seed, tenant, false, no)) as Box<dyn Player>));
             seats.extend((0..swarm.waiters).map(|no| Box::new(Waiter::new(seed, tenant, no)) as Box<dyn Player>));
             seats.extend((0..swarm.retriers).map(|no| Box::new(Retrier::new(seed, tenant, no)) as Box<dyn Player>));
+            seats.extend((0..swarm.operators).map(|no| Box::new(Operator::new(seed, tenant, no)) as Box<dyn Player>));
             let scope = Scope::Tenant(tenant.clone());
             readers.extend((0..swarm.readers).map(|no| Box::new(FeedReader::new(seed, scope.clone(), no)) as Box<dyn Player>));
             readers.extend((0..swarm.workers).map(|no| Box::new(Worker::new(seed, tenant, no)) as Box<dyn Player>));

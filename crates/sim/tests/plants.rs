@@ -33,6 +33,7 @@ plants! {
     places_are_taken_before_the_commit: PlacesOutOfOrder => "feeds",
     a_tenant_filter_is_missing: TenantFilterMissing => "tenants",
     a_settlement_forgets_an_exception: ExceptionLost => "conservation",
+    a_replay_leaves_the_exception_that_it_replaces: ReplayLeavesException => "conservation",
     a_cursor_passes_what_is_in_flight: CursorPastInFlight => "conservation",
     what_counts_as_delivered_never_was: RefusalTakenAsSuccess => "obligations",
     a_settlement_forgets_the_shadow: ShadowLost => "conservation",

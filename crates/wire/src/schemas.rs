@@ -11,6 +11,7 @@
 mod access;
 mod deliveries;
 mod pulled;
+mod replays;
 mod signing;
 
 use crate::ErrorCode;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("Batch", batch()),
         ("BatchResults", batch_results()),
         ("CloudEvent", pulled::cloud_event()),
+        ("CountedReplay", replays::counted()),
         ("Delivery", deliveries::delivery()),
         ("DryRun", dry_run()),
         ("Event", event()),
@@ -42,6 +44,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("NewEvent", new_event()),
         ("NewKey", new_key()),
         ("NewPush", new_push()),
+        ("NewReplay", replays::new_replay()),
         ("NewSubscription", new_subscription()),
         ("NewTicket", new_ticket()),
         ("PatchPush", patch_push()),
@@ -51,6 +54,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("Pulled", pulled::pulled()),
         ("Push", push()),
         ("PutTenant", put_tenant()),
+        ("Replay", replays::replay()),
         ("Resume", resume()),
         ("Rotate", signing::rotate()),
         ("RotatedKeys", signing::rotated_keys()),

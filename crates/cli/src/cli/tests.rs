@@ -94,7 +94,6 @@ fn what_isnt_there_is_refused() {
         "ringback demo --tenant acme",
         "ringback demo --rate 0",
         "ringback demo --for soon",
-        "ringback replay list",
         "ringback pull",
         "ringback tenants delete acme",
         "ringback subscriptions resume sub_1",

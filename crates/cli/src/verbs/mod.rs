@@ -6,6 +6,7 @@ pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod keys;
 pub(crate) mod pull;
+pub(crate) mod replays;
 pub(crate) mod resources;
 pub(crate) mod subscriptions;
 pub(crate) mod tail;
@@ -39,6 +40,8 @@ pub(crate) enum Ask {
     Subscriptions(Box<Noun<subscriptions::SubscriptionsVerb>>),
     /// What was delivered, what wasn't, and why
     Deliveries(Noun<deliveries::DeliveriesVerb>),
+    /// Send again what failed, what is missing, or all of it
+    Replay(Noun<replays::ReplaysVerb>),
     /// Take events from a pull subscription, and acknowledge them
     Pull(pull::PullArgs),
     /// Follow events as they happen, one a line
@@ -58,6 +61,7 @@ impl Ask {
             Self::Events(it) => &it.connect,
             Self::Subscriptions(it) => &it.connect,
             Self::Deliveries(it) => &it.connect,
+            Self::Replay(it) => &it.connect,
             Self::Pull(it) => &it.connect,
             Self::Tail(it) => &it.connect,
             Self::Advice(it) => &it.connect,
@@ -84,6 +88,7 @@ pub(crate) async fn run(session: &Session, ask: Ask) -> Outcome {
         Ask::Events(it) => events::run(session, it.verb).await,
         Ask::Subscriptions(it) => subscriptions::run(session, it.verb).await,
         Ask::Deliveries(it) => deliveries::run(session, it.verb).await,
+        Ask::Replay(it) => replays::run(session, it.verb).await,
         Ask::Pull(it) => pull::run(session, it).await,
         Ask::Tail(it) => tail::run(session, it).await,
         Ask::Advice(it) => advice::run(session, it).await,

@@ -38,7 +38,7 @@ pub struct Replayed {
 impl Window {
     /// Whether a replay may start a try now.
     ///
-    /// What the window itself has to start comes first; while that never ends, replays
+    /// Not while it is in the shadow. What the window itself has to start comes first; while that never ends, replays
     /// take turns with it and hold no more than the share of retries. An endpoint that is
     /// left alone is asked by a replay only if nothing else is there to ask it with.
     #[must_use]

@@ -17,6 +17,7 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Option<(String, Value)> 
     Some(match (name, noun) {
         ("id", "events") => ("The event's id.".into(), made("evt")),
         ("id", "deliveries") => ("The delivery's id.".into(), made("dlv")),
+        ("id", "replays") => ("The replay's id.".into(), made("rpl")),
         ("id", "keys") => ("The key's id.".into(), made("key")),
         ("id", "tenants") => ("The tenant's id.".into(), json!({ "type": "string", "pattern": "^[a-z0-9-]{1,63}$" })),
         ("id", "subscriptions") => ("The subscription's id.".into(), json!({ "type": "string", "pattern": CHOSEN_ID })),

@@ -125,6 +125,17 @@ const OWN: &[Own] = &[
     get(Op::DeliveryList, "refused-on-tuesday", &[("status_code", "503"), ("since", "2026-11-23T00:00:00Z"), ("types", "payment.*")]),
     get(Op::DeliveryGet, "one", &[("id", "dlv_{}")]),
     get(Op::DeliveryAttempts, "all", &[("id", "dlv_{}")]),
+    get(Op::ReplayList, "all", &[]),
+    send(
+        Op::ReplayCreate,
+        "what-failed",
+        &[],
+        r#"{"subscription":"sub_{}","since":"2026-11-23T00:00:00Z","only":"failed","rate_max_per_s":20}"#,
+        201,
+    ),
+    send(Op::ReplayCreate, "count-what-is-missing", &[], r#"{"subscription":"sub_{}","only":"missing","dry_run":true}"#, 200),
+    get(Op::ReplayGet, "one", &[("id", "rpl_{}")]),
+    send(Op::ReplayCancel, "stop", &[("id", "rpl_{}")], "", 200),
     send(Op::DeliveryCancel, "give-up", &[("id", "dlv_{}")], "", 200),
     send(Op::DeliveryRetry, "now", &[("id", "dlv_{}")], "", 202),
     send(
@@ -175,7 +186,7 @@ pub(super) fn of_server(route: &Route, recorded: &Map<String, Value>) -> Vec<Exa
     let example = |it: &Own| Example {
         name: it.name.to_owned(),
         parameters: it.parameters.iter().map(|(name, value)| (*name, value.replace("{}", ID))).collect(),
-        body: (!it.body.is_empty()).then(|| serde_json::from_str(it.body).unwrap_or_default()),
+        body: (!it.body.is_empty()).then(|| serde_json::from_str(&it.body.replace("_{}", &format!("_{ID}"))).unwrap_or_default()),
         status: it.status,
         answer: recorded.get(&format!("{} {} {}", route.method, route.path, it.name)).cloned(),
     };

@@ -397,6 +397,19 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
         .refuses(&[Conflict, LimitReached])
         .answers([ok("The delivery as it is now.", s("Delivery"), &[])]),
 
+        Op::ReplayList => op(Deliveries, "Replays", "The last one first. At most 100 of a subscription are kept.").answers([ok("A page.", list_of(s("Replay")), &[])]),
+        Op::ReplayCreate => op(
+            Deliveries,
+            "Replay",
+            "Sends again what is asked for, by time, type and condition: parked deliveries (`failed`), what matches today and never arrived (`missing`), or all that matches today. It goes through the log in order, has its own rate, and never comes before what is owed anyway. A success changes a delivery from parked or skipped to delivered; what it can't deliver in four tries stays what it was. It survives a restart, and waits while the subscription is paused. With `dry_run`, only a count.",
+        )
+        .reads(Body::Needed(s("NewReplay")))
+        .refuses(&[Conflict, SubscriptionNotActive, LimitReached, FilterSyntax, FilterAmbiguous, FilterInvalid, CursorMismatch, CursorEpoch, LogTruncated])
+        .answers([ok("With `dry_run`: what it would pick now.", s("CountedReplay"), &[]), created(s("Replay"), &["Location"])]),
+        Op::ReplayGet => op(Deliveries, "One replay", "How far it is, and what came of it; written down at least every 256 tries or 100 ms.").answers([ok("The replay.", s("Replay"), &[])]),
+        Op::ReplayCancel => op(Deliveries, "Cancel a replay", "Nothing more is started; what is in flight ends by itself. It stays to be looked at. One that has ended stays what it is.")
+            .answers([ok("The replay as it is now.", s("Replay"), &[])]),
+
         Op::Batch => op(
             Batches,
             "Several writes at once",

@@ -13,6 +13,7 @@ struct Things {
     event: String,
     subscription: String,
     delivery: String,
+    replay: String,
     key: String,
     page: String,
     position: String,
@@ -26,12 +27,14 @@ async fn things_of_acme(world: &World, acme: &str) -> Things {
     let event = made.header("ringback-event").to_owned();
     let delivery =
         world.get(&format!("/v1/deliveries?event={event}")).key(acme).await.json()["data"][0]["id"].as_str().expect("one").to_owned();
+    let replay = world.post("/v1/replays", json!({ "subscription": subscription })).key(acme).await.member("id");
     let keys = world.get("/v1/keys").key(acme).await.json();
     Things {
         payment: made.member("id"),
         event,
         subscription,
         delivery,
+        replay,
         key: keys["data"][0]["id"].as_str().expect("a key").to_owned(),
         page: world.get("/payment?limit=1").key(acme).await.member("next_cursor"),
         position: made.header("ringback-position").to_owned(),
@@ -50,6 +53,7 @@ async fn ids_of_another_tenant_are_not_found() {
             [_, "v1", "events", ..] => &things.event,
             [_, "v1", "subscriptions", ..] => &things.subscription,
             [_, "v1", "deliveries", ..] => &things.delivery,
+            [_, "v1", "replays", ..] => &things.replay,
             [_, "v1", "keys", ..] => &things.key,
             // Tenants are for operators alone, which says nothing about any of them.
             [_, "v1", "tenants", ..] => continue,

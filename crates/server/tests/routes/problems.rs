@@ -95,7 +95,7 @@ async fn routes() {
 async fn what_is_not_built_is_not_there() {
     let world = World::new().await;
     world.payment("123").await;
-    for path in ["/v1/replays", "/v1/sources", "/in/token"] {
+    for path in ["/v1/sources", "/in/token"] {
         assert_eq!(world.get(path).await.code(), "404 not-found", "{path}");
     }
     let stream = world.get("/v1/types").header("accept", "text/event-stream").await;

@@ -305,7 +305,12 @@ async fn stage(world: &World, method: &str, path: &str) -> BTreeMap<String, Stri
     let ack = if said { world.post("/v1/subscriptions/ledger/pull", json!({})).await.member("ack") } else { CURSOR.to_owned() };
     let delivery = world.get("/v1/deliveries").await.json()["data"][0]["id"].as_str().expect("a delivery").to_owned();
     let event = made.header("ringback-event").to_owned();
-    [("sub", subscription), ("key", key), ("evt", event), ("dlv", delivery)]
+    let replay = if path.starts_with("/v1/replays") {
+        world.post("/v1/replays", json!({ "subscription": subscription })).await.member("id")
+    } else {
+        String::new()
+    };
+    [("sub", subscription), ("key", key), ("evt", event), ("dlv", delivery), ("rpl", replay)]
         .into_iter()
         .map(|(prefix, id)| (format!("{prefix}_{ID}"), id))
         .chain([(CURSOR.to_owned(), ack)])

@@ -429,7 +429,7 @@ pub(crate) fn redact(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     'next: while !rest.is_empty() {
-        for prefix in ["evt_", "sub_", "dlv_", "att_", "key_", "req_", "pay_", "sec_", "whsec_", "rbk_"] {
+        for prefix in ["evt_", "sub_", "dlv_", "rpl_", "att_", "key_", "req_", "pay_", "sec_", "whsec_", "rbk_"] {
             if let Some(after) = rest.strip_prefix(prefix) {
                 let made = after.bytes().take_while(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'+' | b'/' | b'=')).count();
                 if made >= 20 {

@@ -17,24 +17,31 @@ pub(super) struct Found {
     pub(super) one_shot: Option<OneShot>,
     /// What a one-shot waits for cannot come any more.
     pub(super) never_again: bool,
+    /// At or below it the log of its scope is gone.
+    pub(super) floor: Place,
 }
 
 /// Reads what is known of a reader.
 pub(super) async fn find(service: &Service, no: u32) -> Result<Option<Found>, StoreError> {
     let Some(state) = service.inner.store.reader(no).await? else { return Ok(None) };
     let subscription = service.registry().subscription_no(no).cloned();
+    // Only replays ask for it.
+    let floor = match &subscription {
+        Some(it) if !state.replays.is_empty() => service.inner.store.bounds(&it.scope).await?.floor,
+        _ => 0,
+    };
     let Some(subscription) = subscription.filter(|it| it.until.is_some()) else {
-        return Ok(Some(Found { state, one_shot: None, never_again: false }));
+        return Ok(Some(Found { state, one_shot: None, never_again: false, floor }));
     };
     let Some((served, statuses)) = service.awaited(&subscription) else {
-        return Ok(Some(Found { state, one_shot: None, never_again: false }));
+        return Ok(Some(Found { state, one_shot: None, never_again: false, floor }));
     };
     // All its attempts at or below the cursor are of the one event that it called for.
     let called = !state.exceptions.is_empty()
         || !state.delivered_above.is_empty()
         || !service.inner.store.attempt_summaries(no, 0, state.cursor).await?.is_empty();
     let never_again = !called && never_again(service, &subscription, &served, &statuses, state.cursor).await?;
-    Ok(Some(Found { state, one_shot: Some(OneShot { served, statuses, called }), never_again }))
+    Ok(Some(Found { state, one_shot: Some(OneShot { served, statuses, called }), never_again, floor }))
 }
 
 /// Whether a one-shot that stands at `cursor` waits for nothing.

@@ -6,9 +6,10 @@ use ringback_engine::{
     window::{CancelRefused, Counts, Health, RetryRefused},
 };
 use ringback_model::{
-    EventId, TenantId, Timestamp,
+    EventId, ReplayId, TenantId, Timestamp,
     delivery::{Exception, SkippedRange},
     event::{Event, Place, Scope},
+    replay::Replay,
 };
 use ringback_ports::Clock;
 use std::{
@@ -114,6 +115,9 @@ pub(super) type Retried = Option<Result<oneshot::Receiver<Result<(), SayRefused>
 /// What became of a wish to cancel a delivery; `None` when its subscription is not read.
 pub(super) type Cancelled = Option<Result<oneshot::Receiver<Result<(), SayRefused>>, CancelRefused>>;
 
+/// Who asked for the end of a replay is told when that is stored; `None` when its subscription is not read.
+pub(super) type CancelledReplay = Option<oneshot::Receiver<Result<(), SayRefused>>>;
+
 #[derive(Debug)]
 pub(super) enum Command {
     /// Nothing but a reason to look again.
@@ -156,6 +160,15 @@ pub(super) enum Command {
         no: u32,
         place: Place,
         reply: oneshot::Sender<Cancelled>,
+    },
+    Replay {
+        no: u32,
+        replay: Box<Replay>,
+    },
+    CancelReplay {
+        no: u32,
+        id: ReplayId,
+        reply: oneshot::Sender<CancelledReplay>,
     },
     Pull {
         no: u32,
@@ -217,6 +230,8 @@ impl Command {
             | Self::DropBelow { no, .. }
             | Self::RetryNow { no, .. }
             | Self::Cancel { no, .. }
+            | Self::Replay { no, .. }
+            | Self::CancelReplay { no, .. }
             | Self::Pull { no, .. }
             | Self::Halt { no, .. }
             | Self::Flush { no, .. }
@@ -305,6 +320,17 @@ impl Handle {
             Ok(stored) => Some(Ok(stored.await.unwrap_or(Err(SayRefused::Fenced)))),
             Err(why) => Some(Err(why)),
         }
+    }
+
+    /// A replay was stored.
+    pub(crate) async fn replay(&self, no: u32, replay: Replay) {
+        let _ = self.commands.send(Command::Replay { no, replay: Box::new(replay) }).await;
+    }
+
+    /// Ends a replay; returns when that is stored. `None` when the subscription is not read at all.
+    pub(crate) async fn cancel_replay(&self, no: u32, id: ReplayId) -> Option<Result<(), SayRefused>> {
+        let stored = self.ask(|reply| Command::CancelReplay { no, id, reply }).await.flatten()?;
+        Some(stored.await.unwrap_or(Err(SayRefused::Fenced)))
     }
 
     /// Hands out events, or waits for them until the deadline. `None` when the subscription is gone.

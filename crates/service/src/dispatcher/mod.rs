@@ -17,11 +17,12 @@ mod found;
 mod handle;
 mod pull;
 mod reader;
+mod replays;
 
 pub(crate) use handle::{Handle, ReaderView, Segment, Segments, Standing, Standings, channel};
 pub(crate) use pull::{Heard, PullRefused, Said, SayRefused, Verb};
 
-use crate::{Service, own_events::Suspended, subscriptions::End, tail::Tailed};
+use crate::{Error, Service, own_events::Suspended, replays::pick::Picks, subscriptions::End, tail::Tailed};
 use found::{Found, find};
 use handle::{Command, Inbox};
 use reader::{Reader, Take};
@@ -33,7 +34,8 @@ use ringback_engine::{
     window::{EXPIRED, Settling},
 };
 use ringback_model::{
-    TenantId, Timestamp,
+    ReplayId, TenantId, Timestamp,
+    delivery::{Attempt, Outcome},
     event::{Event, Place, Scope},
     subscription::{Generation, State},
 };
@@ -64,12 +66,13 @@ const COMMANDS_AT_ONCE: usize = 64;
 const SEGMENTS_TO_ASK_MAX: usize = 100;
 
 /// What ran beside the dispatcher and is over. Each try, page and settlement
-/// sends exactly one, so there are never more than slots + 3 × readers of them.
+/// sends exactly one, so there are never more than slots + 4 × readers of them.
 enum Done {
     Loaded { no: u32, found: Result<Option<Found>, StoreError> },
     Paged { no: u32, generation: Generation, events: Result<Vec<Arc<Event>>, StoreError> },
     Tried { no: u32, generation: Generation, place: Place, held: Held, started: Timestamp, came: Option<Box<attempt::Came>> },
-    Settled { no: u32, generation: Generation, settling: Settling, result: Result<(), SettleError> },
+    Settled { no: u32, generation: Generation, settling: Settling, replays: Vec<ReplayId>, result: Result<(), SettleError> },
+    Picked { no: u32, generation: Generation, id: ReplayId, picks: Result<Picks, Error> },
 }
 
 struct Dispatcher {
@@ -192,6 +195,7 @@ impl Dispatcher {
             self.read_on(no, now);
             self.expire(no, now);
             self.serve_pulls(no, now);
+            self.replay_on(no, now);
             self.settle_if_due(no, now);
             self.plan(no, now);
             self.tell_parked(no, now);
@@ -242,7 +246,7 @@ impl Dispatcher {
     fn plan(&mut self, no: u32, now: Timestamp) {
         let Some(reader) = self.readers.get_mut(&no) else { return };
         let deadline = reader.waiting.asks.iter().map(|it| it.deadline).min().filter(|_| !reader.paging && !reader.frozen);
-        let next = [reader.window.next_timeout(), deadline].into_iter().flatten().min().map(|at| at.max(now));
+        let next = [reader.window.next_timeout(), reader.next_replay(now), deadline].into_iter().flatten().min().map(|at| at.max(now));
         if reader.timer != next {
             if let Some(old) = reader.timer.take() {
                 self.timers.remove(&(old, no));
@@ -253,7 +257,7 @@ impl Dispatcher {
                     self.timers.insert((at, no));
                     reader.timer = Some(at);
                 } else {
-                    self.fair.set_wants(no, reader.window.wants(now));
+                    self.fair.set_wants(no, reader.wants(now));
                     // What goes by the clock alone does not wait for a slot.
                     let later =
                         [reader.window.next_expiry(), reader.window.settle_due()].into_iter().flatten().filter(|it| *it > now).min();
@@ -289,7 +293,7 @@ impl Dispatcher {
 
     /// Says what a reader has to start now.
     fn ask_for_slots(&mut self, no: u32, now: Timestamp) {
-        let wants = self.readers.get(&no).filter(|_| self.draining.is_none()).and_then(|it| it.window.wants(now));
+        let wants = self.readers.get(&no).filter(|_| self.draining.is_none()).and_then(|it| it.wants(now));
         self.fair.set_wants(no, wants);
     }
 
@@ -301,10 +305,16 @@ impl Dispatcher {
             return started;
         }
         while let Some(Grant { no, fresh_only }) = self.fair.poll() {
-            let Some(reader) = self.readers.get_mut(&no) else {
+            if !self.readers.contains_key(&no) {
                 self.fair.remove(no);
                 continue;
-            };
+            }
+            if !fresh_only && self.start_replay(no, now) {
+                started.insert(no);
+                self.ask_for_slots(no, now);
+                continue;
+            }
+            let Some(reader) = self.readers.get_mut(&no) else { continue };
             let start = if fresh_only { reader.window.poll_start_fresh(now) } else { reader.window.poll_start(now) };
             if let Some(start) = start {
                 started.insert(no);
@@ -362,11 +372,15 @@ impl Dispatcher {
             return;
         }
         let window = &mut reader.window;
-        let due = window.settle_due().is_some_and(|at| at <= now || draining);
+        // What a replay did is written with what the window has; alone, it is written at once.
+        let replayed = reader.replaying.is_dirty() && !window.pending_settlement();
+        let due = window.settle_due().is_some_and(|at| at <= now || draining) || replayed;
         if !due && window.cursor_lag() <= CURSOR_LAG_MAX && !(draining && window.cursor_lag() > 0) {
             return;
         }
-        let Some(settling) = window.take_settlement() else { return };
+        let settling = if replayed { window.take_any_settlement() } else { window.take_settlement() };
+        let Some(settling) = settling else { return };
+        let replays = reader.replaying.take();
         reader.settling = true;
         reader.waiting.writing.append(&mut reader.waiting.next);
         let generation = window.generation();
@@ -378,12 +392,13 @@ impl Dispatcher {
             exceptions: settling.exceptions.clone(),
             removed: settling.removed.clone(),
             skipped: settling.skipped.clone(),
-            replays: Vec::new(),
+            replays,
         };
         let (service, out) = (self.service.clone(), self.done_out.clone());
         tokio::spawn(async move {
+            let replays = settlement.replays.iter().map(|it| it.id).collect();
             let result = service.inner.store.settle(settlement).await;
-            let _ = out.send(Done::Settled { no, generation, settling, result });
+            let _ = out.send(Done::Settled { no, generation, settling, replays, result });
         });
     }
 
@@ -418,12 +433,18 @@ impl Dispatcher {
                 self.fair.handle_ended(&held, now.since(started));
                 self.handle_tried(no, generation, place, came, now);
             }
-            Done::Settled { no, generation, settling, result } => self.handle_settled(no, generation, settling, result, now),
+            Done::Settled { no, generation, settling, replays, result } => {
+                self.handle_settled(no, generation, (settling, replays), result, now);
+            }
+            Done::Picked { no, generation, id, picks } => self.handle_picked(no, generation, id, picks, now),
         }
     }
 
     fn handle_tried(&mut self, no: u32, generation: Generation, place: Place, came: Option<Box<attempt::Came>>, now: Timestamp) {
         let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
+        if reader.window.is_replaying(place) {
+            return self.handle_replayed(no, place, came.map(|it| *it), now);
+        }
         match came {
             None => {
                 // The event could not be read, or the try broke: not the endpoint's fault.
@@ -436,24 +457,14 @@ impl Dispatcher {
                 let attempt::Came { attempt, outcome, own } = *came;
                 let jitter = self.service.inner.entropy.fraction();
                 let event = attempt.event;
-                meters().tries.with_label_values(&[outcome.as_str()]).inc();
-                let took = Duration::from_millis(u64::from(attempt.timings.total));
-                meters().try_seconds.with_label_values(&[outcome.as_str()]).observe(secs(took));
+                count_try(&attempt, &outcome);
                 if let Some(effect) = reader.window.handle_outcome(place, attempt, &outcome, now, jitter) {
                     if let Next::Park { reason } = effect.next
                         && !own
                     {
                         reader.note_parked(event, reason);
                     }
-                    match effect.notice {
-                        Notice::Nothing => {}
-                        Notice::Failing(it) => self.service.note_failing(no, Some(it)),
-                        Notice::Recovered => self.service.note_failing(no, None),
-                        Notice::Suspend(it) => self.service.end_reading(no, End::Suspended(Suspended::Silent(it))),
-                    }
-                    if effect.gone {
-                        self.service.end_reading(no, End::Suspended(Suspended::Gone));
-                    }
+                    self.heed(no, effect.notice, effect.gone);
                 }
                 if self.weather.handle_outcome(no, &outcome, now) {
                     self.weather_changed(now);
@@ -475,7 +486,27 @@ impl Dispatcher {
         self.ready.insert(no);
     }
 
-    fn handle_settled(&mut self, no: u32, generation: Generation, settling: Settling, result: Result<(), SettleError>, now: Timestamp) {
+    /// Somebody has to be told, or the reading to be ended.
+    fn heed(&self, no: u32, notice: Notice, gone: bool) {
+        match notice {
+            Notice::Nothing => {}
+            Notice::Failing(it) => self.service.note_failing(no, Some(it)),
+            Notice::Recovered => self.service.note_failing(no, None),
+            Notice::Suspend(it) => self.service.end_reading(no, End::Suspended(Suspended::Silent(it))),
+        }
+        if gone {
+            self.service.end_reading(no, End::Suspended(Suspended::Gone));
+        }
+    }
+
+    fn handle_settled(
+        &mut self,
+        no: u32,
+        generation: Generation,
+        (settling, replays): (Settling, Vec<ReplayId>),
+        result: Result<(), SettleError>,
+        now: Timestamp,
+    ) {
         let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
         reader.settling = false;
         match result {
@@ -483,8 +514,9 @@ impl Dispatcher {
                 reader.settle_after = None;
                 reader.window.handle_settled(settling.cursor);
                 reader.grow_skipped(settling.skipped);
+                reader.replaying.forget_ended();
                 reader.waiting.writing.drain(..).for_each(|it| it.tell(Ok(())));
-                if !reader.window.pending_settlement() {
+                if !reader.has_pending() {
                     // What they took for pending was being written: no settlement comes after it.
                     reader.waiting.next.drain(..).for_each(|it| it.tell(Ok(())));
                 }
@@ -500,6 +532,7 @@ impl Dispatcher {
                 // It is tried again; whoever waits is told now, and asks again.
                 reader.waiting.writing.drain(..).for_each(|it| it.tell(Err(SayRefused::Store(why.clone()))));
                 reader.window.put_back(settling, now + STORE_PAUSE);
+                reader.replaying.put_back(&replays);
                 // Also for a cursor alone, and while closing: or this would spin.
                 reader.settle_after = Some(now + STORE_PAUSE);
                 self.timers.insert((now + STORE_PAUSE, no));
@@ -539,6 +572,7 @@ impl Dispatcher {
                 self.fair.put(no, &subscription.tenant, host_of(subscription.url().unwrap_or_default()));
                 let filters = self.service.filters_of(&subscription);
                 let mut reader = Reader::new(subscription, filters, found.state, found.one_shot, now);
+                reader.replaying.handle_floor(found.floor);
                 reader.window.set_frozen(self.weather.is_us(), now);
                 if reader.unresolved {
                     let id = &reader.subscription.id;
@@ -673,6 +707,8 @@ impl Dispatcher {
                 let _ = reply.send(());
             }
             Command::RetryNow { no, place, reply } => self.retry_now(no, place, reply, now),
+            Command::Replay { no, replay } => self.add_replay(no, *replay, now),
+            Command::CancelReplay { no, id, reply } => self.cancel_replay(no, id, reply, now),
             Command::Cancel { no, place, reply } => self.cancel(no, place, reply, now),
             Command::Pull { no, ask } => self.handle_pull(no, ask, now),
             Command::Halt { no, target, why, reply } => self.halt(no, target, why, reply, now),
@@ -737,13 +773,20 @@ impl Dispatcher {
     /// Whether nothing is left to finish, or the time for it is over.
     fn drained(&self, now: Timestamp) -> bool {
         let Some(draining) = &self.draining else { return false };
-        let idle = self.fair.used() == 0 && self.readers.values().all(|it| !it.settling && !it.window.pending_settlement());
+        let idle = self.fair.used() == 0 && self.readers.values().all(|it| !it.settling && !it.has_pending());
         if !idle && now >= draining.deadline {
             tracing::warn!(in_flight = self.fair.used(), "closing with tries in flight; they are made again after the start");
             return true;
         }
         idle
     }
+}
+
+/// Counts a try that ended.
+fn count_try(attempt: &Attempt, outcome: &Outcome) {
+    meters().tries.with_label_values(&[outcome.as_str()]).inc();
+    let took = Duration::from_millis(u64::from(attempt.timings.total));
+    meters().try_seconds.with_label_values(&[outcome.as_str()]).observe(secs(took));
 }
 
 /// Name and port of an endpoint: what a limit of tries in flight is for.

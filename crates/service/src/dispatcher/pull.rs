@@ -253,7 +253,7 @@ impl Dispatcher {
     /// Answers `waiter` when everything that the reader knows now is stored.
     pub(super) fn when_stored(&mut self, no: u32, waiter: Waiter) {
         let Some(reader) = self.readers.get_mut(&no) else { return waiter.tell(Err(SayRefused::Fenced)) };
-        if reader.window.pending_settlement() {
+        if reader.has_pending() {
             reader.window.hurry();
             reader.waiting.next.push(waiter);
         } else if reader.settling {

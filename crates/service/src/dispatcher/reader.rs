@@ -1,6 +1,6 @@
 //! One subscription while it is read.
 
-use super::{handle::ReaderView, pull::Waiting};
+use super::{handle::ReaderView, pull::Waiting, replays::Replaying};
 use crate::{own_events::Parked, subscriptions::meets, types::ServedType};
 use ringback_engine::{
     lifecycle, matching,
@@ -18,6 +18,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The least time between two announcements of parked deliveries of one subscription.
 const PARKED_APART: Duration = Duration::from_secs(60);
+
+/// Why a replay of a subscription ends that is pulled from now on.
+const PULLED: &str = "pulled";
 
 pub(super) struct Reader {
     pub(super) subscription: Arc<Subscription>,
@@ -46,6 +49,8 @@ pub(super) struct Reader {
     filters: BTreeMap<RevisionNo, Expr>,
     /// Those who pull or wait until something is stored.
     pub(super) waiting: Waiting,
+    /// Replays that run, or wait for their turn.
+    pub(super) replaying: Replaying,
     one_shot: Option<OneShot>,
     /// The one event of a one-shot is in the window or past it.
     matched: bool,
@@ -85,6 +90,10 @@ impl Reader {
     ) -> Self {
         let limits = Limits::of_either(subscription.push.as_ref());
         let skipped = state.skipped.clone();
+        let mut replaying = Replaying::new(state.replays, subscription.generation, now);
+        if subscription.push.is_none() {
+            replaying.end_all(PULLED, now);
+        }
         let matched = one_shot.as_ref().is_some_and(|it| it.called);
         let unresolved = subscription.until.is_some() && one_shot.is_none();
         let resume =
@@ -115,6 +124,7 @@ impl Reader {
             parked_told_at: None,
             filters,
             waiting: Waiting::default(),
+            replaying,
             one_shot,
             matched,
             matched_at: None,
@@ -224,6 +234,10 @@ impl Reader {
         self.window.set_limits(Limits::of_either(subscription.push.as_ref()));
         self.window.set_revisions(&subscription.revisions);
         self.window.set_pulled(subscription.push.is_none(), now);
+        if subscription.push.is_none() {
+            // Nothing is sent any more, so nothing can be sent again.
+            self.replaying.end_all(PULLED, now);
+        }
         self.window.set_active(may_try(&subscription), now);
         self.window.set_shadow(subscription.state == State::Shadow, now);
         if subscription.url() != self.subscription.url() {
@@ -244,7 +258,8 @@ impl Reader {
             && counts.retrying + counts.held == 0
             && !self.settling
             && !self.paging
-            && !self.window.pending_settlement()
+            && !self.has_pending()
+            && self.replaying.runs.is_empty()
             && self.waiting.next.is_empty()
             && self.waiting.asks.is_empty()
     }

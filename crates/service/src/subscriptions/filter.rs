@@ -24,7 +24,7 @@ impl Schema for Open {
 
 impl Service {
     /// Refuses a filter that can't be read, or does not fit what such events hold.
-    pub(super) fn check_filter(&self, types: &[TypePattern], filter: Option<&str>, authority: Authority) -> Result<(), Error> {
+    pub(crate) fn check_filter(&self, types: &[TypePattern], filter: Option<&str>, authority: Authority) -> Result<(), Error> {
         let Some(filter) = filter else { return Ok(()) };
         self.read_filter(types, filter, authority).map(drop).map_err(|error| Error::Filter { pointer: Some("/filter"), error })
     }

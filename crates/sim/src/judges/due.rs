@@ -12,7 +12,7 @@ const SLOW: Duration = Duration::from_secs(10);
 /// See the module.
 pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
-    let tries = it.tries_of();
+    let tries = it.own_tries_of();
     let mut records = BTreeMap::new();
     for subscription in it.subscriptions.values() {
         // Who pulls may have at once what an endpoint would wait for, and what came back so is due again.

@@ -5,7 +5,8 @@ use crate::{evidence::Evidence, history::End};
 /// See the module.
 pub(super) fn judge(it: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
-    let tries = it.tries_of();
+    // Replays are asked for.
+    let tries = it.own_tries_of();
     for ((record, event), tries) in &tries {
         for (at, first) in tries.iter().enumerate().filter(|(_, it)| matches!(it.end, End::Answered(200..=299))) {
             if let Some(again) = tries[at + 1..].iter().find(|it| it.life == first.life) {

@@ -28,10 +28,12 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                 lines.entry(subject).or_default().push(event);
             }
         }
+        let it_is_replay = |one: &crate::history::Try| it.may_be_replay(subscription, one);
         for line in lines.values() {
             for (at, later) in line.iter().enumerate() {
                 let starts = tries.get(&(record, later.id)).map_or(&[][..], Vec::as_slice);
-                let starts: Vec<_> = starts.iter().filter(|it| since.is_none_or(|since| it.started > since)).collect();
+                let own = |it: &&&crate::history::Try| !it_is_replay(it) && since.is_none_or(|since| it.started > since);
+                let starts: Vec<_> = starts.iter().filter(own).collect();
                 for earlier in &line[..at] {
                     let before = tries.get(&(record, earlier.id)).map_or(&[][..], Vec::as_slice);
                     let place = earlier.place(&subscription.scope);

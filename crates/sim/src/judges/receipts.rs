@@ -2,7 +2,7 @@
 //! what counts as delivered was got.
 
 use crate::{
-    evidence::{Evidence, record_of, wants},
+    evidence::{Evidence, may_want, record_of, wants},
     history::End,
 };
 use ringback_model::{Timestamp, event::payload};
@@ -32,15 +32,24 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         // A crash forgets what was read above the cursor, and an edit after it is for that, too:
         // a try is right under any form of the subscription that was stored when it began.
         let versions = it.versions.get(&subscription.no).map_or(&[][..], Vec::as_slice);
-        let mut forms = versions.iter().filter(|(at, it)| *at <= one.started && wants(it, event)).peekable();
-        if forms.peek().is_none() {
-            wrong.push(format!("{name}: it is not owed"));
-            continue;
-        }
-        let place = event.place(&subscription.scope);
-        let mut bodies = forms.filter_map(|(_, it)| it.revision_at(place)).map(|it| payload(event, it.payload, &it.public_url));
-        if !bodies.any(|it| it == one.body) {
-            wrong.push(format!("{name}: the body is not what a revision makes of it"));
+        if it.may_be_replay(subscription, one) {
+            // What it sends may never have been owed, and then has the form of that day.
+            let forms = versions.iter().filter(|(at, it)| *at <= one.started && may_want(it, event));
+            let mut bodies = forms.flat_map(|(_, it)| &it.revisions).map(|it| payload(event, it.payload, &it.public_url));
+            if !bodies.any(|it| it == one.body) {
+                wrong.push(format!("{name}: a replay sent what no revision makes of it"));
+            }
+        } else {
+            let mut forms = versions.iter().filter(|(at, it)| *at <= one.started && wants(it, event)).peekable();
+            if forms.peek().is_none() {
+                wrong.push(format!("{name}: it is not owed"));
+                continue;
+            }
+            let place = event.place(&subscription.scope);
+            let mut bodies = forms.filter_map(|(_, it)| it.revision_at(place)).map(|it| payload(event, it.payload, &it.public_url));
+            if !bodies.any(|it| it == one.body) {
+                wrong.push(format!("{name}: the body is not what a revision makes of it"));
+            }
         }
         // Without its secret, whoever made it never heard that it was made.
         let secret = made.secret.as_deref().and_then(|it| Secret::parse(it).ok());

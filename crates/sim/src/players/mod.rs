@@ -2,6 +2,7 @@
 //! what it has to remember over crashes of the server, and writes down what it
 //! was answered. They judge nothing.
 
+mod operator;
 mod publisher;
 mod reader;
 mod retrier;
@@ -11,6 +12,7 @@ mod watcher;
 mod worker;
 mod writer;
 
+pub use operator::Operator;
 pub use publisher::Publisher;
 pub use reader::FeedReader;
 pub use retrier::Retrier;

@@ -166,11 +166,14 @@ fn a_replay_waits_for_its_subject_and_its_subject_for_it() {
 }
 
 #[test]
-fn nothing_is_replayed_while_paused_or_unroutable() {
+fn nothing_is_replayed_while_paused_in_the_shadow_or_unroutable() {
     let mut b = with_parked(limits());
     b.window.set_active(false, T0);
     assert!(!b.replay(1, "/a"));
     b.window.set_active(true, T0);
+    b.window.set_shadow(true, T0);
+    assert!(!b.replay(1, "/a"), "nothing is sent from the shadow");
+    b.window.set_shadow(false, T0);
     assert!(b.replay(1, "/a"));
     let held = b.replayed(1, 1, &UNROUTABLE);
     assert!(matches!(held.next, Next::Hold { .. }) && !held.spent);

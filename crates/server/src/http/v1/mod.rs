@@ -10,6 +10,7 @@ mod events;
 mod keys;
 mod log;
 mod metrics;
+mod replays;
 mod resources;
 mod status;
 mod stream_tickets;
@@ -73,6 +74,10 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::DeliveryGet => deliveries::get(call).await,
         Op::DeliveryAttempts => deliveries::attempts(call).await,
         Op::DeliveryRetry => deliveries::retry(call).await,
+        Op::ReplayCreate => replays::create(call).await,
+        Op::ReplayList => replays::list(call).await,
+        Op::ReplayGet => replays::get(call).await,
+        Op::ReplayCancel => replays::cancel(call).await,
         Op::DeliveryCancel => deliveries::cancel(call).await,
         Op::TypeList => types::list(&call),
         Op::TypeGet => types::get(&call),

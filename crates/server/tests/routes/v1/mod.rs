@@ -9,6 +9,7 @@ mod keys;
 mod log;
 mod operate;
 mod pull;
+mod replays;
 mod stream_tickets;
 mod subscription_secret;
 mod subscriptions;
