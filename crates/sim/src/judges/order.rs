@@ -42,7 +42,7 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
                         let over = |end: &&&crate::history::Try| end.ended.is_some_and(|at| at <= start.started);
                         let delivered = before.iter().filter(over).any(|it| matches!(it.end, End::Answered(200..=299)));
                         let spent = before.iter().filter(over).filter(|it| !matches!(it.end, End::Unroutable | End::Cut)).count();
-                        let expired = earlier.expires_at.is_some_and(|at| at <= start.shown);
+                        let expired = earlier.expires_at.is_some_and(|at| at <= start.started);
                         let parked = tries_max(start.started).is_some_and(|it| spent >= it as usize) || expired;
                         let gone = || it.truncated(subscription, place, start.started);
                         if !delivered && !parked && !skipped && !pulled && !gone() {
