@@ -69,7 +69,7 @@ const SEGMENTS_TO_ASK_MAX: usize = 100;
 /// sends exactly one, so there are never more than slots + 4 × readers of them.
 enum Done {
     Loaded { no: u32, found: Result<Option<Found>, StoreError> },
-    Paged { no: u32, generation: Generation, events: Result<Vec<Arc<Event>>, StoreError> },
+    Paged { no: u32, generation: Generation, after: Place, events: Result<Vec<Arc<Event>>, StoreError> },
     Tried { no: u32, generation: Generation, place: Place, held: Held, started: Timestamp, came: Option<Box<attempt::Came>> },
     Settled { no: u32, generation: Generation, settling: Settling, replays: Vec<ReplayId>, result: Result<(), SettleError> },
     Picked { no: u32, generation: Generation, id: ReplayId, picks: Result<Picks, Error> },
@@ -234,7 +234,7 @@ impl Dispatcher {
                         (self.service.clone(), self.done_out.clone(), reader.window.read(), reader.window.generation());
                     tokio::spawn(async move {
                         let events = service.inner.store.events_after(&scope, after, slice).await;
-                        let _ = out.send(Done::Paged { no, generation, events });
+                        let _ = out.send(Done::Paged { no, generation, after, events });
                     });
                     break;
                 }
@@ -408,10 +408,13 @@ impl Dispatcher {
         let now = self.service.now();
         match done {
             Done::Loaded { no, found } => self.handle_loaded(no, found, now),
-            Done::Paged { no, generation, events } => {
+            Done::Paged { no, generation, after, events } => {
                 let Some(reader) = self.readers.get_mut(&no).filter(|it| it.window.generation() == generation) else { return };
                 reader.paging = false;
                 match events {
+                    // It was asked for before what had been read was to be read again, as in a shadow: it would
+                    // pass what lies between.
+                    Ok(_) if after > reader.window.read() => reader.caught_up = false,
                     Ok(events) if events.is_empty() => {}
                     // An edit took its place in the log meanwhile: what lies above is for the new
                     // revision, and is read again once that is known.
