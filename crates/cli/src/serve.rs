@@ -291,23 +291,32 @@ fn banner(config: &ServeConfig, public_url: &str, bound: SocketAddr, key: Option
         lines.push(String::new());
         lines.push("Paste, line by line:".into());
         lines.push(format!("  export RINGBACK_KEY={key}"));
-        for (what, line) in [
-            (
-                "create a payment",
-                format!("curl -u $RINGBACK_KEY: -d '{{\"id\":\"123\",\"amount\":1999,\"currency\":\"eur\"}}' {public_url}/payment"),
-            ),
-            ("ask its status", format!("curl -u $RINGBACK_KEY: {public_url}/payment/123/status")),
+        let curl = "curl -u $RINGBACK_KEY:";
+        let payments = [
+            ("create a payment", format!("{curl} -d '{{\"id\":\"123\",\"amount\":1999,\"currency\":\"eur\"}}' {public_url}/payment")),
+            ("ask its status", format!("{curl} {public_url}/payment/123/status")),
             (
                 "be called back",
                 format!(
-                    "curl -u $RINGBACK_KEY: -d '{{\"types\":[\"payment.completed\"],\"push\":{{\"url\":\"http://127.0.0.1:9000/webhook/payment\"}}}}' {public_url}/v1/subscriptions"
+                    "{curl} -d '{{\"types\":[\"payment.completed\"],\"push\":{{\"url\":\"http://127.0.0.1:9000/webhook/payment\"}}}}' {public_url}/v1/subscriptions"
                 ),
             ),
-            ("complete it", format!("curl -u $RINGBACK_KEY: -X POST {public_url}/payment/123/complete")),
-            ("watch the log", format!("ringback tail --url {public_url}")),
-        ] {
+            ("complete it", format!("{curl} -X POST {public_url}/payment/123/complete")),
+        ];
+        // Types of one's own have other routes: the reference page shows them, with examples.
+        let own = [
+            ("what is served", format!("{curl} {public_url}/v1/types")),
+            (
+                "publish an event",
+                format!("{curl} -d '{{\"type\":\"greeting.sent\",\"data\":{{\"text\":\"hello\"}}}}' {public_url}/v1/events"),
+            ),
+        ];
+        let first = if config.types.is_none() { payments.as_slice() } else { own.as_slice() };
+        let last = [("watch the log", format!("ringback tail --url {public_url}"))];
+        for (what, line) in first.iter().chain(&last) {
             lines.push(format!("  {line}   # {what}"));
         }
+        lines.push(format!("Every route, with an example of each: {public_url}/docs"));
     }
     let _ = writeln!(out, "{}", lines.join("\n"));
     let _ = out.flush();

@@ -262,7 +262,8 @@ impl Watcher {
                     staleness_p50: sum.staleness.within(50),
                     staleness_p95: sum.staleness.within(95),
                     missed: sum.missed,
-                    long_polls: sum.long_polls,
+                    // One would be open now, if none has ended yet.
+                    long_polls: sum.long_polls.max(1),
                     pushes: sum.pushes,
                 });
             }

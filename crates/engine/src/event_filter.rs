@@ -68,9 +68,9 @@ impl Schema for EventSchema<'_> {
             ["sequence"] => Ok(Kind::Integer),
             ["timestamp" | "occurred_at"] => Ok(Kind::Instant),
             ["data" | "previous"] => Ok(Kind::Composite),
-            ["data" | "previous", ..] => {
-                let rest = path.get(1..).unwrap_or_default();
-                let mut kinds = self.makers.iter().map(|it| list::kind(it, rest));
+            [image @ ("data" | "previous"), ..] => {
+                let (prefix, rest) = (format!("{image}."), path.get(1..).unwrap_or_default());
+                let mut kinds = self.makers.iter().map(|it| list::kind_under(it, &prefix, rest, "no field"));
                 let first = if self.open { Some(Ok(Kind::Any)) } else { kinds.next() };
                 // One type that has it is enough; where they differ, what is found decides.
                 kinds
@@ -174,11 +174,7 @@ mod tests {
     fn what_is_known_depends_on_the_types() {
         check(&["payment.*"], "data.amount >= 1000", "data.amount >= 1000");
         check(&["payment.paid"], "data.amount = x", "at character 1: `data.amount` is an integer: `x` is none");
-        check(
-            &["payment.*"],
-            "data.amout = 1",
-            "at character 1: `amout` is neither a parameter here nor a field of payment; did you mean `amount`?",
-        );
+        check(&["payment.*"], "data.amout = 1", "at character 1: `data.amout` is no field of payment; did you mean `data.amount`?");
         check(&["payment.*"], "previous.status = \"created\"", "previous.status = \"created\"");
         check(&["payment.*"], "data.version > 1", "data.version > 1");
         // Two types that differ: what is found decides.

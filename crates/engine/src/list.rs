@@ -58,7 +58,9 @@ pub fn conditions(ty: &CompiledType, filter: Option<&str>, params: &[(String, St
         }
         let (path, op) = ringback_filter::split(parameter).map_err(|it| problem(it.to_string()))?;
         let kind = kind(&ty.decl, &path).map_err(&problem)?;
-        out.push(Expr::Term(ringback_filter::term(path, op, kind, text).map_err(|it| problem(it.to_string()))?));
+        let term = ringback_filter::term(path, op, kind, text).map_err(|it| problem(it.to_string()))?;
+        ringback_filter::possible(&term, &ResourceSchema(&ty.decl)).map_err(&problem)?;
+        out.push(Expr::Term(term));
     }
     let asked = match filter {
         None => Expr::everything(),
@@ -106,6 +108,17 @@ impl Schema for ResourceSchema<'_> {
             _ => kind(self.0, path),
         }
     }
+
+    /// Statuses are the type's own, and a status that resources have can't be removed from it.
+    fn possible(&self, path: &[String], text: &str) -> Result<(), String> {
+        let all = || self.0.lifecycle.statuses.iter().map(|it| it.name.as_str());
+        if path != ["status"] || all().any(|it| it == text) {
+            return Ok(());
+        }
+        let listed = all().take(20).collect::<Vec<_>>().join(", ");
+        let meant = suggest::clause(text, all());
+        Err(format!("a {} is never `{}`; its statuses are {listed}{meant}", self.0.name, excerpt(text, 60)))
+    }
 }
 
 /// What kind of value a member holds.
@@ -119,21 +132,30 @@ pub(crate) fn kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
 }
 
 pub(crate) fn declared_kind(decl: &TypeDecl, path: &[String]) -> Result<Kind, String> {
+    kind_under(decl, "", path, "neither a parameter here nor a field")
+}
+
+/// What kind of value a member holds that is asked for as `prefix` and its path. `not` is what it is said to be if there is none.
+pub(crate) fn kind_under(decl: &TypeDecl, prefix: &str, path: &[String], not: &str) -> Result<Kind, String> {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     match names.as_slice() {
         ["version"] => return Ok(Kind::Integer),
         ["created_at" | "updated_at"] => return Ok(Kind::Instant),
         [name] if IMPLICIT.contains(name) => return Ok(Kind::Text),
-        [name, ..] if IMPLICIT.contains(name) => return Err(format!("`{name}` has no members")),
+        [name, ..] if IMPLICIT.contains(name) => return Err(format!("`{prefix}{name}` has no members")),
         _ => {}
     }
     match schema::declared(&decl.schema, &names) {
         Declared::As(it) => Ok(schema::kind(&decl.schema, it)),
         Declared::Open => Ok(Kind::Any),
         Declared::Not { name, known } => {
-            let top = names.first() == Some(&name);
-            let all = known.into_iter().chain(if top { IMPLICIT.as_slice() } else { &[] }.iter().copied());
-            Err(format!("`{}` is neither a parameter here nor a field of {}{}", excerpt(name, 60), decl.name, suggest::clause(name, all)))
+            // The very name, not one that is spelled like it further out.
+            let at = names.iter().position(|it| core::ptr::eq(*it, name)).unwrap_or_default();
+            let outer = names.get(..at).unwrap_or_default();
+            let outer: String = outer.iter().map(|it| format!("{it}.")).collect();
+            let all = known.into_iter().chain(if at == 0 { IMPLICIT.as_slice() } else { &[] }.iter().copied());
+            let meant = suggest::did_you_mean(name, all).map_or_else(String::new, |it| format!("; did you mean `{prefix}{outer}{it}`?"));
+            Err(format!("`{prefix}{}` is {not} of {}{meant}", excerpt(&format!("{outer}{name}"), 100), decl.name))
         }
     }
 }

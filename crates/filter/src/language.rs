@@ -69,6 +69,15 @@ pub trait Schema {
     /// # Errors
     /// What is wrong with the path: that there is no such member, and which was meant.
     fn kind(&self, path: &[String]) -> Result<Kind, String>;
+
+    /// Whether the member at `path` can ever equal `text`: asked of text that is
+    /// compared with `=`, `!=` or `IN`. Without anything known, it can.
+    ///
+    /// # Errors
+    /// That it can't, and which value was meant.
+    fn possible(&self, _path: &[String], _text: &str) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// An expression that was read and not yet checked.
@@ -128,8 +137,24 @@ fn check(node: &Node, schema: &impl Schema) -> Result<Expr, FilterError> {
         Node::Condition { at, path, op, values } => {
             let invalid = |detail: String| FilterError::Invalid { at: *at, detail };
             let kind = schema.kind(path).map_err(invalid)?;
-            Expr::Term(condition(path, *op, kind, values).map_err(invalid)?)
+            let term = condition(path, *op, kind, values).map_err(invalid)?;
+            possible(&term, schema).map_err(invalid)?;
+            Expr::Term(term)
         }
+    })
+}
+
+/// Refuses a condition on a value that a member never has: nobody asks for nothing on purpose.
+///
+/// # Errors
+/// As `Schema::possible`.
+pub fn possible(term: &Term, schema: &impl Schema) -> Result<(), String> {
+    if !matches!(term.op, Op::Eq | Op::Ne | Op::In) {
+        return Ok(());
+    }
+    term.operands.iter().try_for_each(|it| match it {
+        Operand::Text(text) => schema.possible(&term.path, text),
+        _ => Ok(()),
     })
 }
 

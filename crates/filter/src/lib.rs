@@ -43,7 +43,7 @@ pub use ast::{Kind, Num, Operand, Term};
 pub use eval::{Fields, Found, same, walk};
 pub use explain::Clause;
 pub use expr::Expr;
-pub use language::{FilterError, Schema, Syntax, parse as parse_expression};
+pub use language::{FilterError, Schema, Syntax, parse as parse_expression, possible};
 pub use ops::Op;
 pub use parse::{ParseError, instant, split, term};
 

@@ -19,7 +19,6 @@ pub use pausing::{ResumeFrom, Waits};
 pub use signing::{SigningKeys, SigningPatch};
 
 use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, locks::Turn, resources::IfMatch};
-use ringback_engine::lifecycle;
 use ringback_model::{
     ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
     delivery::SkippedRange,
@@ -420,9 +419,8 @@ impl Service {
             // It has: deliver the event by which it did.
             return Ok(self.entered_at(scope, subject, status).await?.map_or(end, |it| it - 1));
         }
-        if !lifecycle::reachable(&served.compiled, status, &wanted) {
-            return Err(no_resource(&format!("can't come any more: {id} is {status}. Ask for its status instead.")));
-        }
+        // Where none of them can be reached any more, its reader finds that out and it is done:
+        // as it would be if the resource had gone there a moment after the subscription was made.
         Ok(end)
     }
 

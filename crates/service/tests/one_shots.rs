@@ -57,3 +57,16 @@ fn what_was_skipped_is_not_what_it_waits_for() {
     assert_eq!(world.sent(), [returned]);
     assert_eq!(world.view(&id).subscription.state, State::Done);
 }
+
+/// Whether the resource went another way before the subscription was made or after makes no difference.
+#[test]
+fn what_can_no_more_be_reached_is_done_from_the_start() {
+    let world = World::new();
+    world.create("ticket", json!({ "id": "1" }));
+    world.step("ticket", "1", "sell").unwrap();
+    world.step("ticket", "1", "return").unwrap();
+    let made = world.one_shot("/ticket/1", Until::Statuses(vec!["void".parse().unwrap()]));
+    world.pass(Duration::from_secs(1));
+    let view = world.view(&made.view.subscription.id);
+    assert_eq!((view.subscription.state, view.lag, world.sender.count()), (State::Done, 0, 0));
+}

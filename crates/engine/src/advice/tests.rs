@@ -74,7 +74,7 @@ fn check(facts: &[Fact], want: Expect) {
 fn the_first_look_is_no_poll() {
     check(&[], expect![""]);
     check(&[Poll(0, 1)], expect![""]);
-    check(&[Poll(0, 1), Poll(1, 1), Poll(2, 1)], expect!["polls 2 useless 2 stale -/- missed 0 | long-poll 0 push 0"]);
+    check(&[Poll(0, 1), Poll(1, 1), Poll(2, 1)], expect!["polls 2 useless 2 stale -/- missed 0 | long-poll 1 push 0"]);
 }
 
 #[test]
@@ -100,14 +100,14 @@ fn who_waits_would_have_asked_once_a_minute() {
 fn a_look_after_an_hour_begins_anew() {
     let facts = [Poll(0, 1), Changed(10, 2, true), Poll(3_700, 2), Poll(3_701, 2)];
     let advice = told(&facts).advice(24, at(3_701_000), |_| true);
-    expect!["polls 1 useless 1 stale -/- missed 0 | long-poll 0 push 0"].assert_eq(&show(&advice.pollers[0]));
+    expect!["polls 1 useless 1 stale -/- missed 0 | long-poll 1 push 0"].assert_eq(&show(&advice.pollers[0]));
 }
 
 #[test]
 fn those_who_wait_already_are_no_pollers() {
     check(&[Wait(0, 1), Changed(5, 2, true), Wait(5, 2), Wait(65, 2)], expect![""]);
     // A poll after it shows nothing new.
-    check(&[Wait(0, 1), Changed(5, 2, true), Wait(5, 2), Poll(9, 2)], expect!["polls 1 useless 1 stale -/- missed 0 | long-poll 0 push 0"]);
+    check(&[Wait(0, 1), Changed(5, 2, true), Wait(5, 2), Poll(9, 2)], expect!["polls 1 useless 1 stale -/- missed 0 | long-poll 1 push 0"]);
 }
 
 #[test]

@@ -80,10 +80,13 @@ fn unknown_and_unfit_parameters_are_refused() {
     refused(&PAYMENT, "created_at[gt]=today", "created_at[gt]", "`today` is not an RFC 3339 time such as 2026-11-23T18:24:44Z");
     refused(&PAYMENT, "version=x", "version", "`x` is not an integer between -2^63 and 2^64-1");
     refused(&PAYMENT, "id.x=1", "id.x", "`id` has no members");
-    refused(&PAYMENT, "customer.x=1", "customer.x", "`x` is neither a parameter here nor a field of payment");
-    refused(&EVENT, "who.nmae=1", "who.nmae", "`nmae` is neither a parameter here nor a field of visit; did you mean `name`?");
+    refused(&PAYMENT, "customer.x=1", "customer.x", "`customer.x` is neither a parameter here nor a field of payment");
+    refused(&EVENT, "who.nmae=1", "who.nmae", "`who.nmae` is neither a parameter here nor a field of visit; did you mean `who.name`?");
+    let statuses = "its statuses are created, processing, completed, failed, partially_refunded, refunded";
+    refused(&PAYMENT, "status=complete", "status", &format!("a payment is never `complete`; {statuses}; did you mean `completed`?"));
+    refused(&PAYMENT, "status[in]=failed,x", "status[in]", &format!("a payment is never `x`; {statuses}"));
     refused(&EVENT, "paid=yes", "paid", "`yes` is not `true` or `false`");
-    let many = vec!["status=x"; limits::FILTER_TERMS_MAX + 1].join("&");
+    let many = vec!["status=failed"; limits::FILTER_TERMS_MAX + 1].join("&");
     refused(&PAYMENT, &many, "status", "a list takes at most 20 conditions");
 }
 
@@ -141,7 +144,7 @@ fn an_index_serves_what_it_binds_whole() {
         ("customer[in]=ada", ""),
         ("amount=1", ""),
         ("metadata.customer=ada", ""),
-        ("status=a&customer=b", "status=\"a\""),
+        ("status=failed&customer=b", "status=\"failed\""),
     ] {
         assert_eq!(plan(&PAYMENT, query), want, "{query}");
     }

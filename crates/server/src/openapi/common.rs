@@ -71,6 +71,10 @@ pub(super) fn query_parameter(op: Op, name: &str) -> Option<(&'static str, Value
         "subject" => {
             ("Only events about this: `/payment/123`.", json!({ "type": "string", "minLength": 1, "maxLength": limits::SUBJECT_BYTES_MAX }))
         }
+        "filter" if op == Op::EventFeed => (
+            "A condition in the syntax of AIP-160 on the members of an event: `type = \"payment.*\" AND data.amount >= 1000`.",
+            json!({ "type": "string", "minLength": 1, "maxLength": limits::FILTER_BYTES_MAX }),
+        ),
         "filter" => (
             "A condition in the syntax of AIP-160: `status = \"completed\" AND amount >= 1000`.",
             json!({ "type": "string", "minLength": 1, "maxLength": limits::FILTER_BYTES_MAX }),

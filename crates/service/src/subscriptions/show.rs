@@ -101,7 +101,8 @@ impl Service {
         let health = view.map(|it| it.health);
         SubscriptionView {
             cursor: self.position(&subscription.scope, cursor),
-            lag: last.saturating_sub(cursor),
+            // What is done reads no more, and so has nothing before it.
+            lag: if subscription.state == State::Done { 0 } else { last.saturating_sub(cursor) },
             oldest_at: None,
             shadowed: view.map(|it| it.shadowed).filter(|it| *it > 0 || subscription.state == State::Shadow),
             health: Health {

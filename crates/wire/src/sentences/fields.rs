@@ -65,7 +65,9 @@ pub fn malformed(pointer: &str, given: &str, rule: &str) -> FieldProblem {
 /// A number outside its range.
 #[must_use]
 pub fn out_of_range(pointer: &str, given: &str, min: u64, max: u64) -> FieldProblem {
-    place(pointer, "invalid", format!("{} should be a whole number from {min} to {max}, and is {}.", named(pointer), shown(given)))
+    // What is cut to a smaller number has no bound of its own.
+    let span = if max == u64::from(u32::MAX) { format!("{min} on") } else { format!("{min} to {max}") };
+    place(pointer, "invalid", format!("{} should be a whole number from {span}, and is {}.", named(pointer), shown(given)))
 }
 
 /// A text that is too short or too long, in bytes.
