@@ -18,7 +18,7 @@ use ringback_model::{
 #[derive(Debug)]
 pub(super) struct Shadow {
     on: bool,
-    /// Where it began.
+    /// No stretch that ends below it grows: up to here something may have been delivered, and be forgotten.
     since: Place,
     generation: Generation,
     /// The latest stretch; it may grow.
@@ -57,6 +57,11 @@ impl Shadow {
         self.run.is_some_and(|it| it.dirty) || !self.older.is_empty()
     }
 
+    /// Something was delivered there.
+    pub(super) fn note_delivered(&mut self, place: Place) {
+        self.since = self.since.max(place);
+    }
+
     pub(super) const fn unsettled(&self) -> usize {
         self.unsettled
     }
@@ -90,7 +95,8 @@ impl Window {
         if on {
             self.unread(now);
             if !self.shadow.on {
-                self.shadow.since = self.read;
+                let done = [self.done.last(), self.done_before.last()].into_iter().flatten().copied();
+                self.shadow.since = done.fold(self.read, Place::max);
             }
         }
         self.shadow.on = on;
@@ -136,7 +142,7 @@ impl Window {
 
     /// Whether every event between these places is known not to be owed otherwise.
     fn nothing_between(&self, from: Place, to: Place) -> bool {
-        // What was done before the shadow began may be forgotten: a stretch of another time does not grow.
+        // What was delivered is forgotten once its settlement is stored: a stretch never grows over it.
         from >= self.shadow.since
             && self.fresh.range(from + 1..to).next().is_none()
             && self.exceptions.range(from + 1..to).next().is_none()

@@ -307,6 +307,7 @@ impl Window {
     }
 
     pub(super) fn succeeded(&mut self, place: Place, now: Timestamp) {
+        self.shadow.note_delivered(place);
         let subject = if let Some(fresh) = self.remove_fresh(place) {
             fresh.subject
         } else {

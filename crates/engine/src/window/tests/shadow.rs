@@ -143,3 +143,22 @@ fn stretches_never_overlap() {
     assert_eq!(skipped(&mut b), [shade(2, 3, 1), shade(0, 1, 1), shade(3, 4, 1)]);
     assert_eq!((b.window.cursor(), b.window.shadowed_count()), (4, 3));
 }
+
+#[test]
+fn a_stretch_never_grows_over_what_was_delivered_and_is_forgotten() {
+    let mut b = Bench::with(Order::Subject, Limits { concurrency_max: 2, ..limits() });
+    for (place, subject) in [(1, "/a"), (2, "/a"), (3, "/b")] {
+        b.offer(place, subject);
+    }
+    assert_eq!(b.starts(), [1, 3]);
+    b.ok(3);
+    b.ok(1);
+    b.window.set_shadow(true, b.now);
+    assert_eq!(b.window.read(), 1, "2 had not started");
+    b.offer(2, "/a");
+    b.offer(3, "/b");
+    let it = b.settle().unwrap();
+    assert_eq!((it.skipped, it.cursor), (vec![shade(1, 2, 1)], 3));
+    b.offer(4, "");
+    assert_eq!(skipped(&mut b), [shade(3, 4, 1)], "3 was delivered");
+}
