@@ -17,6 +17,7 @@ use crate::{
     target::{Host, Target, parse},
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use core::{fmt, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request};
 use ringback_model::{
@@ -26,7 +27,7 @@ use ringback_model::{
 };
 use ringback_ports::{
     Resolve, Sender,
-    sender::{Answered, Destination, DestinationRefused, PushRequest},
+    sender::{Answered, Destination, DestinationRefused, PushRequest, Reply},
 };
 use rustls::{ClientConfig, pki_types::CertificateDer};
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
@@ -114,13 +115,13 @@ impl Egress {
         refused
     }
 
-    async fn attempt(&self, request: PushRequest, start: Instant) -> Answered {
+    async fn attempt(&self, request: PushRequest, start: Instant) -> Reply {
         let mut tried = Tried { authority: request.authority, timings: Timings::default(), peer: None, start };
         let Ok(target) = self.policy.target(&request.url, request.authority) else {
-            return tried.failed(Outcome::Unroutable { reason: "refused" });
+            return tried.failed(Outcome::Unroutable { reason: "refused" }).into_reply();
         };
         let Some(head) = head(&target, &request.headers) else {
-            return tried.failed(failed("protocol"));
+            return tried.failed(failed("protocol")).into_reply();
         };
         let most = Duration::from_millis(u64::from(limits::ATTEMPT_TIMEOUT_MS.1));
         let deadline = start + request.timeout.min(most);
@@ -131,24 +132,24 @@ impl Egress {
             match live.call(head.clone(), request.body.clone(), deadline).await {
                 // The peer closed it while it was idle. No byte left, so this is no second sending.
                 Err(CallError::NothingWritten) => tried.peer = None,
-                Err(error) => return tried.failed(outcome_of(error)),
-                Ok(answer) => return self.answered(tried, key, live, &answer).await,
+                Err(error) => return tried.failed(outcome_of(error)).into_reply(),
+                Ok(answer) => return self.answered(tried, key, live, answer).await,
             }
         }
 
         let connected = connect(&self.policy, &*self.resolver, &self.tls, &target, request.authority, deadline, &mut tried.timings).await;
         let (stream, peer) = match connected {
             Ok(connected) => connected,
-            Err(error) => return tried.failed(outcome_of_connect(&error)),
+            Err(error) => return tried.failed(outcome_of_connect(&error)).into_reply(),
         };
         tried.peer = Some(peer);
         let mut live = match Live::new(stream, peer).await {
             Ok(live) => live,
-            Err(error) => return tried.failed(outcome_of(error)),
+            Err(error) => return tried.failed(outcome_of(error)).into_reply(),
         };
         match live.call(head, request.body, deadline).await {
-            Ok(answer) => self.answered(tried, key, live, &answer).await,
-            Err(error) => tried.failed(outcome_of(error)),
+            Ok(answer) => self.answered(tried, key, live, answer).await,
+            Err(error) => tried.failed(outcome_of(error)).into_reply(),
         }
     }
 
@@ -162,7 +163,7 @@ impl Egress {
         None
     }
 
-    async fn answered(&self, mut tried: Tried, key: Key, mut live: Live, answer: &Answer) -> Answered {
+    async fn answered(&self, mut tried: Tried, key: Key, mut live: Live, answer: Answer) -> Reply {
         tried.timings.first_byte = answer.first_byte_ms;
         if live.is_usable().await {
             self.pool.put(key, live);
@@ -171,7 +172,18 @@ impl Egress {
         let now = SystemTime::now();
         let outcome = answer::outcome(answer.head.status, &answer.head.headers, now);
         let response = (!tried.is_secret()).then(|| answer::excerpt(&answer.head.headers, &answer.body, answer.truncated));
-        Answered { response, ..tried.failed(outcome) }
+        Reply { answered: Answered { response, ..tried.failed(outcome) }, body: answer.body.into() }
+    }
+}
+
+/// Without an answer.
+trait IntoReply {
+    fn into_reply(self) -> Reply;
+}
+
+impl IntoReply for Answered {
+    fn into_reply(self) -> Reply {
+        Reply { answered: self, body: Bytes::new() }
     }
 }
 
@@ -253,6 +265,10 @@ impl Sender for Egress {
     }
 
     async fn send(&self, request: PushRequest) -> Answered {
+        self.attempt(request, Instant::now()).await.answered
+    }
+
+    async fn ask(&self, request: PushRequest) -> Reply {
         self.attempt(request, Instant::now()).await
     }
 }

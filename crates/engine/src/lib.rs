@@ -26,6 +26,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod matching;
 pub mod mirror;
+pub mod oauth;
 pub mod pace;
 mod patch;
 pub mod position;

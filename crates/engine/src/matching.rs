@@ -94,6 +94,7 @@ mod tests {
                 rate_max_per_s: None,
                 delays: vec![5],
                 signing: Default::default(),
+                access: Default::default(),
                 secrets: vec![],
             }),
             revisions: vec![Revision {

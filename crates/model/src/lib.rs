@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+pub mod auth;
 pub mod delivery;
 pub mod event;
 pub mod ids;

@@ -127,6 +127,14 @@ pub const SUBSCRIPTIONS_PER_TENANT_MAX: usize = 10_000;
 pub const PUSH_HEADERS_MAX: usize = 20;
 /// Name and value of one static header together, in bytes.
 pub const PUSH_HEADER_BYTES_MAX: usize = 2_048;
+/// A user name or client id of `push.auth`, in bytes.
+pub const AUTH_NAME_BYTES_MAX: usize = 256;
+/// A password, client secret or scope of `push.auth`, in bytes.
+pub const AUTH_SECRET_BYTES_MAX: usize = 1_024;
+/// A bearer token, given or fetched, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 8_192;
+/// Deadline of a request for a token; a shorter one of the attempt counts here, too.
+pub const TOKEN_TIMEOUT_MS: u32 = 10_000;
 /// An endpoint's URL, in bytes.
 pub const URL_BYTES_MAX: usize = 2_048;
 /// Tries in flight to one subscription: the most that can be asked for.

@@ -3,6 +3,7 @@
 //! Not here: matching and reading (`engine::window`, `engine::matching`).
 
 use crate::{
+    auth::Access,
     event::{PayloadForm, Place, Scope},
     key::Authority,
     names::{EventType, StatusName, Subject, SubscriptionId, TenantId},
@@ -253,6 +254,8 @@ pub struct Push {
     pub signing: Signing,
     /// Signing keys, newest first; never empty.
     pub secrets: Vec<SealedSecret>,
+    /// As whom it comes, and the static headers that are secret.
+    pub access: Access,
 }
 
 /// Changes of a map of texts.
@@ -315,6 +318,12 @@ impl Subscription {
             Some(push) => u32::try_from(push.delays.len()).unwrap_or(u32::MAX).saturating_add(1),
             None => crate::limits::PULL_TRIES_MAX,
         }
+    }
+
+    /// Where the tokens are fetched that it comes with; nowhere when it needs none.
+    #[must_use]
+    pub fn token_url(&self) -> Option<&str> {
+        self.push.as_ref().and_then(|it| it.access.auth.token_url())
     }
 
     /// Where it is pushed to; nowhere when it is pulled.

@@ -57,6 +57,15 @@ pub enum Destination {
     Unresolved,
 }
 
+/// What one try brought, with what was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// As of any try; nothing of it is secret but the excerpt.
+    pub answered: Answered,
+    /// The body, as far as it was read (`limits::RESPONSE_READ_BYTES_MAX`); empty where there was no answer.
+    pub body: Bytes,
+}
+
 /// Calls endpoints.
 #[async_trait]
 pub trait Sender: Send + Sync + core::fmt::Debug {
@@ -66,4 +75,12 @@ pub trait Sender: Send + Sync + core::fmt::Debug {
     /// Tries once. Never panics, never takes longer than `timeout` (and a little),
     /// never sends again once a byte left.
     async fn send(&self, request: PushRequest) -> Answered;
+
+    /// As `send`, for what is meant for us: the body of the answer is part of it, whoever may see excerpts.
+    /// The answer may be secret (a token) and is for nobody else's eyes.
+    async fn ask(&self, request: PushRequest) -> Reply {
+        let answered = self.send(request).await;
+        let body = answered.response.as_ref().map(|it| Bytes::from(it.body.clone())).unwrap_or_default();
+        Reply { answered, body }
+    }
 }

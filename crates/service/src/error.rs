@@ -148,6 +148,7 @@ pub enum Error {
         suggestion: Option<String>,
     },
     Destination {
+        pointer: &'static str,
         refused: DestinationRefused,
     },
     CursorMismatch,

@@ -43,6 +43,7 @@ mod tail;
 mod tasks;
 mod tenants;
 mod tickets;
+mod tokens;
 mod types;
 pub mod verify;
 mod waker;
@@ -181,6 +182,7 @@ pub(crate) struct Inner {
     /// Event types that files declare; they change with a restart.
     pub(crate) events_declared: types::DeclaredEvents,
     pub(crate) locks: locks::Locks,
+    pub(crate) tokens: tokens::Tokens,
     /// Held for reading while a resource is written, for writing while a type is.
     pub(crate) types_gate: tokio::sync::RwLock<()>,
     pub(crate) running: Arc<idempotency::Running>,
@@ -304,6 +306,7 @@ impl Service {
                 registry: RwLock::new(registry),
                 events_declared,
                 locks: locks::Locks::default(),
+                tokens: tokens::Tokens::default(),
                 types_gate: tokio::sync::RwLock::default(),
                 running: Arc::default(),
                 tail,

@@ -3,6 +3,7 @@
 //! An edit freezes the reader, commits, and lets it go on under the new
 //! revision: what was matched before keeps its own, bytes included.
 
+mod access;
 mod end;
 mod filter;
 mod overtaken;
@@ -21,6 +22,7 @@ pub use signing::{SigningKeys, SigningPatch};
 use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, locks::Turn, resources::IfMatch};
 use ringback_model::{
     ResourceId, Subject, SubscriptionId, TenantId, Timestamp,
+    auth::{Access, AccessGiven},
     delivery::SkippedRange,
     event::{EventDraft, PayloadForm, Place, Scope},
     ids,
@@ -82,6 +84,8 @@ pub struct NewPush {
     pub rate_max_per_s: Option<u32>,
     /// Mean delays, in seconds.
     pub delays: Vec<u32>,
+    /// As whom it comes.
+    pub access: AccessGiven,
 }
 
 /// What is to be changed; what is absent stays.
@@ -103,6 +107,7 @@ pub struct SubscriptionPatch {
     pub rate_max_per_s: Option<Option<u32>>,
     pub delays: Option<Vec<u32>>,
     pub signing: SigningPatch,
+    pub access: AccessGiven,
     /// It is pulled from now on; nothing else of `push` is given then.
     pub pulled: bool,
     pub state: Option<State>,
@@ -115,6 +120,7 @@ impl SubscriptionPatch {
             || self.signing.says_something()
             || self.secret.is_some()
             || self.headers.is_some()
+            || self.access.auth.is_some()
             || self.timeout_ms.is_some()
             || self.concurrency_max.is_some()
             || self.rate_max_per_s.is_some()
@@ -145,6 +151,7 @@ impl SubscriptionPatch {
             out.rate_max_per_s = Some(push.rate_max_per_s);
             out.delays = Some(push.delays);
             out.signing = SigningPatch::whole(push.signing);
+            out.access = push.access;
         }
         out
     }
@@ -227,7 +234,7 @@ impl Service {
         self.whole(async move {
             let (tenant, scope) = owner_of(&ctx, new.all_tenants)?;
             // Before anything is held: a name may take seconds to resolve.
-            service.vet(new.push.as_ref().map(|it| it.url.as_str()), ctx.authority()).await?;
+            service.vet_all(new.push.as_ref(), None, ctx.authority()).await?;
             let _turn = service.inner.locks.turn(format!("{tenant} subscriptions")).await;
             let id = ids::prefixed("sub_", service.now(), service.inner.entropy.bits());
             let id = SubscriptionId::parse(&id).map_err(|it| Error::Internal(it.to_string()))?;
@@ -254,9 +261,7 @@ impl Service {
         self.whole(async move {
             let (tenant, scope) = owner_of(&ctx, new.all_tenants)?;
             let known = service.registry().subscription(&tenant, id.as_str()).cloned();
-            if known.as_ref().and_then(|it| it.url()) != new.push.as_ref().map(|it| it.url.as_str()) {
-                service.vet(new.push.as_ref().map(|it| it.url.as_str()), ctx.authority()).await?;
-            }
+            service.vet_all(new.push.as_ref(), known.as_deref(), ctx.authority()).await?;
             let _turn = service.inner.locks.turn(format!("{tenant} subscriptions")).await;
             let known = service.registry().subscription(&tenant, id.as_str()).cloned();
             let Some(known) = known else {
@@ -287,10 +292,17 @@ impl Service {
         .await
     }
 
-    /// Refuses an endpoint that may not be called.
-    async fn vet(&self, url: Option<&str>, authority: Authority) -> Result<(), Error> {
-        let Some(url) = url else { return Ok(()) };
-        self.inner.sender.vet(url, authority).await.map(drop).map_err(|refused| Error::Destination { refused })
+    /// Refuses an endpoint that may not be called, unless it is what it was before.
+    async fn vet_all(&self, push: Option<&NewPush>, before: Option<&Subscription>, authority: Authority) -> Result<(), Error> {
+        let Some(push) = push else { return Ok(()) };
+        let token_url = push.access.auth.as_ref().and_then(|it| it.token_url.as_deref());
+        self.vet(Some(&push.url), before.and_then(Subscription::url), "/push/url", authority).await?;
+        self.vet(token_url, before.and_then(Subscription::token_url), "/push/auth/token_url", authority).await
+    }
+
+    async fn vet(&self, url: Option<&str>, before: Option<&str>, pointer: &'static str, authority: Authority) -> Result<(), Error> {
+        let Some(url) = url.filter(|it| before != Some(*it)) else { return Ok(()) };
+        self.inner.sender.vet(url, authority).await.map(drop).map_err(|refused| Error::Destination { pointer, refused })
     }
 
     /// Makes a subscription; the turn of the tenant's subscriptions is held.
@@ -320,15 +332,18 @@ impl Service {
             Some(push) => {
                 let key = self.new_key((&tenant, no), push.secret.as_deref(), push.signing, "/push/secret", now)?;
                 shown = key.shown;
+                let all = MapPatch::Replace(push.headers.into_iter().collect());
+                let (headers, access) = self.access_after((&tenant, no), None, None, Some(&all), push.access)?;
                 Some(Push {
                     url: push.url,
-                    headers: push.headers,
+                    headers,
                     timeout_ms: push.timeout_ms,
                     concurrency_max: push.concurrency_max,
                     rate_max_per_s: push.rate_max_per_s,
                     delays: push.delays,
                     signing: push.signing,
                     secrets: vec![key.sealed],
+                    access,
                 })
             }
         };
@@ -480,9 +495,9 @@ impl Service {
         self.whole(async move {
             let (_turn, before) = service.turn_to_change(&ctx, &id).await?;
             if_match.check(Some(before.version), || None)?;
-            if patch.url.as_deref().is_some_and(|it| before.url() != Some(it)) {
-                service.vet(patch.url.as_deref(), before.authority).await?;
-            }
+            service.vet(patch.url.as_deref(), before.url(), "/push/url", before.authority).await?;
+            let token_url = patch.access.auth.as_ref().and_then(|it| it.token_url.as_deref());
+            service.vet(token_url, before.token_url(), "/push/auth/token_url", before.authority).await?;
             service.patch_held(&ctx, &before, patch, write).await
         })
         .await
@@ -557,14 +572,13 @@ impl Service {
                         delays: DELAYS_DEFAULT.to_vec(),
                         signing,
                         secrets: vec![key.sealed],
+                        access: Access::default(),
                     }
                 }
             };
+            (push.headers, push.access) =
+                self.access_after((&before.tenant, before.no), Some(&push), patch.url.as_deref(), patch.headers.as_ref(), patch.access)?;
             push.url = patch.url.unwrap_or(push.url);
-            if let Some(headers) = patch.headers {
-                let map = headers.apply(&push.headers.into_iter().collect());
-                push.headers = counted(map, "/push/headers", limits::PUSH_HEADERS_MAX)?.into_iter().collect();
-            }
             push.timeout_ms = patch.timeout_ms.unwrap_or(push.timeout_ms);
             push.concurrency_max = patch.concurrency_max.unwrap_or(push.concurrency_max);
             push.rate_max_per_s = patch.rate_max_per_s.unwrap_or(push.rate_max_per_s);
@@ -639,6 +653,7 @@ impl Service {
                 })
                 .await?;
             service.registry_mut().remove_subscription(before.no);
+            service.inner.tokens.forget(before.no);
             service.inner.dispatcher.refresh(before.no).await;
             Ok(outcome)
         })

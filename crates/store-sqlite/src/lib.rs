@@ -9,6 +9,7 @@
 //! Not here: decisions, clocks, sealing. What is stored is bytes to us.
 #![forbid(unsafe_code)]
 
+mod access;
 pub mod backup;
 mod commit;
 mod deliveries;

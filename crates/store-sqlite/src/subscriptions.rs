@@ -5,6 +5,7 @@
 
 use crate::{
     SqliteStore,
+    access::StoredAccess,
     fault::Fault,
     known::Tx,
     log::authority,
@@ -172,6 +173,7 @@ fn decode(row: &Row<'_>) -> Result<Subscription, Fault> {
                 delays: push.delays,
                 signing: signing(push.signing)?,
                 secrets: push.secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
+                access: push.access.read().ok_or_else(|| broken("auth", "push"))?,
             }),
         },
         revisions: body.revisions.into_iter().map(revision).collect::<Result<_, _>>()?,
@@ -231,6 +233,8 @@ struct StoredPush {
     #[serde(default)]
     signing: StoredSigning,
     secrets: Vec<StoredSecret>,
+    #[serde(default)]
+    access: StoredAccess,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -315,6 +319,7 @@ impl From<&Subscription> for Body {
                 delays: it.delays.clone(),
                 signing: it.signing.into(),
                 secrets: it.secrets.iter().map(secret).collect(),
+                access: StoredAccess::of(&it.access),
             }),
             revisions: it.revisions.iter().map(revision).collect(),
             generation: it.generation,
@@ -325,11 +330,11 @@ impl From<&Subscription> for Body {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod auth;
 pub mod batch;
 mod code;
 pub mod delivery;

@@ -2,10 +2,11 @@
 //! request is framed, routed or signed.
 
 use crate::{
+    auth::Set,
     read::{self, Object, Problems},
     sentences::fields,
 };
-use ringback_model::limits;
+use ringback_model::{auth::is_secret_header, limits};
 use serde_json::Value;
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -27,8 +28,8 @@ const HEADERS_RESERVED: [&str; 14] = [
     "user-agent",
 ];
 
-/// `headers`, lower-case names; `null` removes one.
-pub(crate) fn headers(it: &Object<'_>, problems: &mut Problems) -> Option<BTreeMap<String, Option<String>>> {
+/// `headers`, lower-case names; `null` removes one. `kept` gets those that are to stay what they are.
+pub(crate) fn headers(it: &Object<'_>, kept: &mut Vec<String>, problems: &mut Problems) -> Option<BTreeMap<String, Option<String>>> {
     let entries = it.entries("headers", "an object of header names and texts", problems)?;
     // As for metadata: a patch may remove as many as there can be, and set as many.
     if entries.len() > 2 * limits::PUSH_HEADERS_MAX
@@ -43,6 +44,10 @@ pub(crate) fn headers(it: &Object<'_>, problems: &mut Problems) -> Option<BTreeM
         let value = match value {
             Value::Null => None,
             Value::String(text) => Some(text.as_str()),
+            value if Set::is(value) && is_secret_header(&lower) => {
+                kept.push(lower);
+                continue;
+            }
             other => {
                 problems.note(fields::wrong_type(&at, "a string", read::kind(other)));
                 continue;

@@ -367,10 +367,11 @@ fn push() -> Value {
             "signing": signing::algorithm(),
             "profile": signing::profile(),
             "webhook_id": signing::webhook_id(),
+            "auth": access::auth(),
             "public_key": signing::public_key(),
             "secret": signing::secret("Only in the answer to its making, or to its becoming a pushed one: keep it."),
         }),
-        &["public_key", "secret"],
+        &["auth", "public_key", "secret"],
     )
 }
 
@@ -384,6 +385,7 @@ fn new_push() -> Value {
             "url": url(),
             "secret": or_null(signing::secret_given()),
             "headers": access::push_headers_given(),
+            "auth": access::auth_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),
@@ -401,6 +403,7 @@ fn patch_push() -> Value {
         json!({
             "url": url(),
             "headers": access::push_headers_given(),
+            "auth": access::auth_given(),
             "timeout_ms": or_null(timeout_ms()),
             "concurrency_max": or_null(concurrency_max()),
             "rate_max_per_s": rate_max_per_s(),

@@ -2,6 +2,7 @@
 
 use crate::{
     Problem,
+    auth::{self, AuthView, HeaderView, Set},
     push_headers::headers,
     read::{self, Given, Object, Problems, Shape},
     sentences::fields,
@@ -10,9 +11,10 @@ use crate::{
 };
 use ringback_model::{
     EventType, Subject, TenantId,
+    auth::{AccessGiven, is_secret_header},
     event::{PayloadForm, Scope},
     limits,
-    subscription::{DELAYS_DEFAULT, MapPatch, Order, State, Subscription, TypePattern, Until},
+    subscription::{DELAYS_DEFAULT, MapPatch, Order, Push, State, Subscription, TypePattern, Until},
     tenant::Metadata,
 };
 use serde::Serialize;
@@ -89,8 +91,11 @@ pub struct WaitsView {
 pub struct PushView {
     /// Where events are POSTed.
     pub url: String,
-    /// Static headers.
-    pub headers: BTreeMap<String, String>,
+    /// Static headers; secret ones without their values.
+    pub headers: BTreeMap<String, HeaderView>,
+    /// As whom it comes; not there when its signature says all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthView>,
     /// Deadline of one attempt.
     pub timeout_ms: u32,
     /// Tries in flight at once, at most.
@@ -153,7 +158,8 @@ impl SubscriptionView {
             shadowed: None,
             push: it.push.as_ref().map(|it| PushView {
                 url: it.url.clone(),
-                headers: it.headers.iter().cloned().collect(),
+                headers: shown_headers(it),
+                auth: AuthView::of(&it.access.auth),
                 timeout_ms: it.timeout_ms,
                 concurrency_max: it.concurrency_max,
                 rate_max_per_s: it.rate_max_per_s,
@@ -174,6 +180,15 @@ impl SubscriptionView {
             waits: None,
         }
     }
+}
+
+fn shown_headers(it: &Push) -> BTreeMap<String, HeaderView> {
+    let open = it.headers.iter().map(|(name, value)| {
+        // One that was stored before secret ones were told apart is not shown either.
+        let value = if is_secret_header(name) { HeaderView::Set(Set::SET) } else { HeaderView::Text(value.clone()) };
+        (name.clone(), value)
+    });
+    open.chain(it.access.headers.iter().map(|(name, _)| (name.clone(), HeaderView::Set(Set::SET)))).collect()
 }
 
 /// Where a new subscription begins.
@@ -237,6 +252,8 @@ pub struct NewPush {
     pub rate_max_per_s: Option<u32>,
     /// Mean delays in seconds.
     pub delays: Vec<u32>,
+    /// As whom it comes.
+    pub access: AccessGiven,
 }
 
 /// The body of `PATCH /v1/subscriptions/{id}`: a merge-patch. What is `None`
@@ -271,6 +288,8 @@ pub struct PatchSubscription {
     pub delays: Option<Vec<u32>>,
     /// How to sign.
     pub signing: SigningPatch,
+    /// As whom it comes.
+    pub access: AccessGiven,
     /// `"push": null`: it is pulled from now on.
     pub pulled: bool,
     /// Whether it is read.
@@ -302,6 +321,7 @@ const PATHS: &[&str] = &[
     "push.signing",
     "push.profile",
     "push.webhook_id",
+    "push.auth",
 ];
 
 const OURS: [(&str, &str); 8] = [
@@ -360,13 +380,25 @@ const PATCH: Shape = Shape {
 };
 
 const PUSH: Shape = Shape {
-    members: &["url", "secret", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry", "signing", "profile", "webhook_id"],
+    members: &[
+        "url",
+        "secret",
+        "headers",
+        "timeout_ms",
+        "concurrency_max",
+        "rate_max_per_s",
+        "retry",
+        "signing",
+        "profile",
+        "webhook_id",
+        "auth",
+    ],
     read_only: &[("public_key", "It belongs to the private key; give that as `secret`, `whsk_…`.")],
     paths: PATHS,
 };
 
 const PATCH_PUSH: Shape = Shape {
-    members: &["url", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry", "signing", "profile", "webhook_id"],
+    members: &["url", "headers", "timeout_ms", "concurrency_max", "rate_max_per_s", "retry", "signing", "profile", "webhook_id", "auth"],
     read_only: &[("secret", "Use `POST …/rotate-secret`."), ("public_key", "Use `POST …/rotate-secret`.")],
     paths: PATHS,
 };
@@ -442,7 +474,8 @@ impl NewPush {
         it.require("url", "the address to call", problems);
         let url = it.text_of("url", 1, limits::URL_BYTES_MAX, problems);
         let secret = it.text_of("secret", 1, limits::URL_BYTES_MAX, problems).map(Into::into);
-        let headers = match headers(it, problems).map(MapPatch::Merge) {
+        let mut headers_kept = Vec::new();
+        let headers = match headers(it, &mut headers_kept, problems).map(MapPatch::Merge) {
             Some(merge) => merge.apply(&BTreeMap::new()).into_iter().collect(),
             None => Vec::new(),
         };
@@ -451,7 +484,8 @@ impl NewPush {
         let rate_max_per_s = rate_max_per_s(it, problems);
         let delays = it.object("retry", &RETRY, problems).map_or_else(|| DELAYS_DEFAULT.to_vec(), |it| delays(&it, problems));
         let signing = SigningPatch::read(it, problems);
-        Some(Self { url: url?.to_owned(), secret, signing, headers, timeout_ms, concurrency_max, rate_max_per_s, delays })
+        let access = AccessGiven { auth: auth::read(it, problems), headers_kept, whole: true };
+        Some(Self { url: url?.to_owned(), secret, signing, headers, timeout_ms, concurrency_max, rate_max_per_s, delays, access })
     }
 }
 
@@ -497,8 +531,10 @@ impl PatchSubscription {
         self.headers = match it.given("headers") {
             Given::Absent => None,
             Given::Null => Some(MapPatch::Clear),
-            Given::Value(_) => headers(it, problems).map(MapPatch::Merge),
+            // What is to stay as it is needs no word in a patch.
+            Given::Value(_) => headers(it, &mut Vec::new(), problems).map(MapPatch::Merge),
         };
+        self.access.auth = auth::read(it, problems);
         self.signing = SigningPatch::read(it, problems);
         self.timeout_ms = there(it, "timeout_ms").then(|| timeout_ms(it, problems));
         self.concurrency_max = there(it, "concurrency_max").then(|| concurrency_max(it, problems));

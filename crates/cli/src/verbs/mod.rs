@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod keys;
+pub(crate) mod objects;
 pub(crate) mod pull;
 pub(crate) mod replays;
 pub(crate) mod resources;
@@ -46,6 +47,12 @@ pub(crate) enum Ask {
     Pull(pull::PullArgs),
     /// Follow events as they happen, one a line
     Tail(tail::TailArgs),
+    /// Move in: tenants, subscriptions and mirrored resources from a file, one a line
+    Import(objects::import::ImportArgs),
+    /// Make a server what the files of a directory say
+    Apply(objects::apply::ApplyArgs),
+    /// Print tenants and subscriptions as `import` reads them
+    Export(objects::export::ExportArgs),
     /// What polling costs and brings, and what to do instead
     Advice(advice::AdviceArgs),
 }
@@ -64,6 +71,9 @@ impl Ask {
             Self::Replay(it) => &it.connect,
             Self::Pull(it) => &it.connect,
             Self::Tail(it) => &it.connect,
+            Self::Import(it) => &it.connect,
+            Self::Apply(it) => &it.connect,
+            Self::Export(it) => &it.connect,
             Self::Advice(it) => &it.connect,
         }
         .clone()
@@ -91,6 +101,9 @@ pub(crate) async fn run(session: &Session, ask: Ask) -> Outcome {
         Ask::Replay(it) => replays::run(session, it.verb).await,
         Ask::Pull(it) => pull::run(session, it).await,
         Ask::Tail(it) => tail::run(session, it).await,
+        Ask::Import(it) => objects::import::run(session, it).await,
+        Ask::Apply(it) => objects::apply::run(session, it).await,
+        Ask::Export(it) => objects::export::run(session, it).await,
         Ask::Advice(it) => advice::run(session, it).await,
     }
 }

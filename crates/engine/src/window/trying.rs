@@ -4,6 +4,7 @@ use super::{Failed, Fresh, Window};
 use crate::{
     fair::Wants,
     health::{Class, Endpoint, Gate, Notice, class},
+    oauth,
     retry::{self, Next},
 };
 use core::time::Duration;
@@ -247,8 +248,10 @@ impl Window {
         self.attempts.push(attempt);
         self.unsettled_since.get_or_insert(now);
         let frozen = self.endpoint.as_ref().is_some_and(Endpoint::is_frozen) && matches!(class(outcome), Class::Endpoint { .. });
-        let next = if frozen {
-            // It is us: nobody pays for it with a try.
+        // Where no token was to be had the endpoint wasn't asked.
+        let free = frozen || oauth::is_of_token(outcome);
+        let next = if free {
+            // Not its fault: nobody pays for it with a try.
             let drawn = retry::delay(&self.limits.delays, tries.max(1), jitter).unwrap_or(UNROUTABLE_RECHECK);
             Next::RetryAt(now + drawn.max(retry::floor(outcome)))
         } else {
@@ -260,7 +263,7 @@ impl Window {
             (Next::RetryAt(_) | Next::Park { .. }, Some(due_at)) => Next::RetryAt(due_at.max(now + retry::floor(outcome))),
             (next, _) => next,
         };
-        let spent = u32::from(!frozen && due_at.is_none());
+        let spent = u32::from(!free && due_at.is_none());
         match next {
             Next::Delivered => self.succeeded(place, now),
             Next::RetryAt(due_at) => self.failed(place, ExceptionState::Retrying { due_at }, spent, now),

@@ -232,6 +232,7 @@ pub fn subscription(no: u32) -> Subscription {
             rate_max_per_s: None,
             delays: vec![5, 30],
             signing: Default::default(),
+            access: Default::default(),
             secrets: vec![SealedSecret {
                 id: "sec_1".into(),
                 created_at: at(3),

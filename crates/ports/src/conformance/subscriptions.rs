@@ -7,6 +7,7 @@ use crate::{
 };
 use ringback_model::{
     SubscriptionId, TenantId,
+    auth::{Access, Auth, Sealed},
     delivery::SkippedRange,
     event::{PayloadForm, Scope},
     key::Authority,
@@ -35,6 +36,15 @@ fn rich(no: u32, until: Option<Until>, state: State) -> Subscription {
             rate_max_per_s: Some(7),
             delays: vec![1, 86_400],
             signing: Signing { algorithm: Algorithm::Ed25519, profile: Profile::Svix, webhook_id: WebhookId::Key },
+            access: Access {
+                auth: Auth::ClientCredentials {
+                    token_url: "https://id.example/token".into(),
+                    client_id: "ringback".into(),
+                    client_secret: Sealed(vec![0, 255]),
+                    scope: Some("hooks".into()),
+                },
+                headers: vec![("x-api-key".into(), Sealed(vec![1])), ("x-token".into(), Sealed(Vec::new()))],
+            },
             secrets: vec![
                 SealedSecret {
                     id: "sec_2".into(),

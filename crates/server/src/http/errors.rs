@@ -200,8 +200,8 @@ fn service_problem(error: Error, asked: &Asked) -> Problem {
         Error::Parameter { parameter, detail } => sentences::parameter_refused(parameter, &sentence(&detail)),
         Error::Field { pointer, detail } => sentences::fields_refused(vec![fields::invalid(&pointer, &sentence(&detail))]),
         Error::UnknownEventType { pointer, name, suggestion } => sentences::unknown_event_type(&pointer, &name, suggestion.as_deref()),
-        Error::Destination { refused } => sentences::destination_not_allowed(
-            "/push/url",
+        Error::Destination { pointer, refused } => sentences::destination_not_allowed(
+            pointer,
             match asked.authority {
                 Authority::Operator => &refused.for_operator,
                 Authority::Tenant => &refused.for_tenant,

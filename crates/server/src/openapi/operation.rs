@@ -303,11 +303,11 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
             .answers([empty(204, "It is gone.", &[])]),
         Op::SubscriptionPause => op(Subscriptions, "Pause", "Nothing new is sent; the position stays, and so does what is owed: `waits` says how much that is.")
             .reads(Body::Empty)
-            .refuses(&[SubscriptionNotActive])
+            .refuses(&[SubscriptionNotActive, Conflict])
             .answers([ok("The paused subscription.", s("Subscription"), &["ETag"])]),
         Op::SubscriptionResume => op(Subscriptions, "Resume", "Goes on where it stood, or with `\"from\":\"now\"` skips what came meanwhile; `skipped` says how much that was.")
             .reads(Body::Optional(s("Resume")))
-            .refuses(&[SubscriptionNotActive])
+            .refuses(&[SubscriptionNotActive, Conflict])
             .answers([ok("The active subscription.", s("Subscription"), &["ETag"])]),
         Op::SubscriptionTest => op(
             Subscriptions,

@@ -82,7 +82,7 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
     let push = subscription.push.as_ref().ok_or("it is pulled now")?;
     let at = service.now();
     let request = signed(service, &subscription, push, &event, revision, at)?.request(&subscription, push);
-    let answered = service.inner.sender.send(request).await;
+    let answered = service.send_as(&subscription, push, request).await?;
     let outcome = answered.outcome;
     let attempt = Attempt {
         id: AttemptId::make(at, service.inner.entropy.bits()),
@@ -160,5 +160,6 @@ pub(crate) fn signed(
     let signature = service.signed_headers(subscription, push, event, &body, at)?;
     headers.extend(signature.into_iter().chain(form).map(|(name, value)| (name.to_owned(), value)));
     headers.extend(push.headers.iter().cloned());
+    headers.extend(service.secret_headers(subscription, push)?);
     Ok(Signed { headers, body })
 }

@@ -47,7 +47,7 @@ pub(super) fn change(after: &mut Subscription, wanted: Option<State>) -> Result<
 pub(super) fn in_the_shadow(it: &Subscription) -> Error {
     Error::Conflict {
         detail: format!(
-            "{} is in the shadow: nothing is sent. `PATCH {{\"state\":\"active\"}}` has it send what comes from now on; `{{\"state\":\"paused\"}}` keeps that until it is resumed.",
+            "{} is in the shadow: nothing is sent. `PATCH {{\"state\":\"active\"}}` has it send what it reads from now on; `{{\"state\":\"paused\"}}` keeps that until it is resumed.",
             it.id
         ),
     }

@@ -68,7 +68,7 @@ impl Service {
         let _running = Running { service: self, no: subscription.no };
         let revision = subscription.revision().ok_or_else(|| Error::Internal("a subscription without a revision".into()))?;
         let signed = attempt::signed(self, &subscription, push, &event, revision, now).map_err(Error::Internal)?;
-        let answered = self.inner.sender.send(signed.request(&subscription, push)).await;
+        let answered = self.send_as(&subscription, push, signed.request(&subscription, push)).await.map_err(Error::Internal)?;
         let outcome = answered.outcome;
         tracing::debug!(subscription.id = %subscription.id, outcome = outcome.as_str(), "a test of {}: {}", subscription.id, outcome.as_str());
         let attempt = Attempt {

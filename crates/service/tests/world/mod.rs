@@ -308,6 +308,7 @@ pub fn subscription(url: &str) -> NewSubscription {
         push: Some(NewPush {
             url: url.into(),
             secret: None,
+            access: Default::default(),
             signing: Default::default(),
             headers: Vec::new(),
             timeout_ms: 20_000,

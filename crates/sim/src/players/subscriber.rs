@@ -124,6 +124,7 @@ impl Subscriber {
             push: (!pull_only).then(|| NewPush {
                 url: self.url(record, 0),
                 secret,
+                access: Default::default(),
                 signing: Default::default(),
                 headers: vec![("x-canary".into(), format!("canary-{}-", if self.all { "star" } else { self.tenant.as_str() }))],
                 timeout_ms: *chance.pick(&[1_000, 3_000, 20_000]),

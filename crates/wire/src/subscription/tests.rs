@@ -36,7 +36,7 @@ fn little_is_enough() {
     check_new(
         json!({"push": {"url": "https://a.example/x"}}),
         expect![[
-            r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: Some(NewPush { url: "https://a.example/x", secret: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [], timeout_ms: 20000, concurrency_max: 32, rate_max_per_s: None, delays: [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200] }), state: None }"#
+            r#"NewSubscription { scope: None, description: "", metadata: {}, types: [], strict: true, subject: None, until: None, filter: None, from: Now, payload: Full, order: None, push: Some(NewPush { url: "https://a.example/x", secret: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [], timeout_ms: 20000, concurrency_max: 32, rate_max_per_s: None, delays: [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200], access: AccessGiven { auth: None, headers_kept: [], whole: true } }), state: None }"#
         ]],
     );
 }
@@ -51,7 +51,7 @@ fn everything_can_be_said() {
                      "timeout_ms": 1000, "concurrency_max": 256, "retry": {"delays": [1, 86400]}}
         }),
         expect![[
-            r#"NewSubscription { scope: Some(All), description: "d", metadata: {"a": "b"}, types: [Below("payment"), Exact("order.shipped")], strict: false, subject: Some("/payment/123"), until: Some(Statuses(["completed", "failed"])), filter: None, from: Start, payload: Thin, order: Subject, push: Some(NewPush { url: "https://a.example/x", secret: Some("whsec_x"), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [("authorization", "Bearer x"), ("x-env", "prod")], timeout_ms: 1000, concurrency_max: 256, rate_max_per_s: None, delays: [1, 86400] }), state: None }"#
+            r#"NewSubscription { scope: Some(All), description: "d", metadata: {"a": "b"}, types: [Below("payment"), Exact("order.shipped")], strict: false, subject: Some("/payment/123"), until: Some(Statuses(["completed", "failed"])), filter: None, from: Start, payload: Thin, order: Subject, push: Some(NewPush { url: "https://a.example/x", secret: Some("whsec_x"), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, headers: [("authorization", "Bearer x"), ("x-env", "prod")], timeout_ms: 1000, concurrency_max: 256, rate_max_per_s: None, delays: [1, 86400], access: AccessGiven { auth: None, headers_kept: [], whole: true } }), state: None }"#
         ]],
     );
 }
@@ -199,19 +199,19 @@ fn a_patch_says_only_what_changes() {
     check_patch(
         json!({}),
         expect![
-            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false, state: None }"
+            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, access: AccessGiven { auth: None, headers_kept: [], whole: false }, pulled: false, state: None }"
         ],
     );
     check_patch(
         json!({"description": "new", "push": {"url": "https://b.example", "retry": {"delays": [1]}}}),
         expect![[
-            r#"PatchSubscription { description: Some("new"), metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: Some("https://b.example"), headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: Some([1]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false, state: None }"#
+            r#"PatchSubscription { description: Some("new"), metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: Some("https://b.example"), headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: Some([1]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, access: AccessGiven { auth: None, headers_kept: [], whole: false }, pulled: false, state: None }"#
         ]],
     );
     check_patch(
         json!({"metadata": {"a": null, "b": "c"}, "push": {"headers": {"X-Env": null}}}),
         expect![[
-            r#"PatchSubscription { description: None, metadata: Some(Merge({"a": None, "b": Some("c")})), types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: Some(Merge({"x-env": None})), timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false, state: None }"#
+            r#"PatchSubscription { description: None, metadata: Some(Merge({"a": None, "b": Some("c")})), types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: Some(Merge({"x-env": None})), timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, access: AccessGiven { auth: None, headers_kept: [], whole: false }, pulled: false, state: None }"#
         ]],
     );
 }
@@ -224,13 +224,13 @@ fn null_in_a_patch_is_the_default() {
             "push": {"headers": null, "timeout_ms": null, "concurrency_max": null, "retry": {"delays": null}}
         }),
         expect![[
-            r#"PatchSubscription { description: Some(""), metadata: Some(Clear), types: Some([]), filter: None, strict: Some(true), payload: Some(Full), order: Some(None), url: None, headers: Some(Clear), timeout_ms: Some(20000), concurrency_max: Some(32), rate_max_per_s: None, delays: Some([5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: false, state: None }"#
+            r#"PatchSubscription { description: Some(""), metadata: Some(Clear), types: Some([]), filter: None, strict: Some(true), payload: Some(Full), order: Some(None), url: None, headers: Some(Clear), timeout_ms: Some(20000), concurrency_max: Some(32), rate_max_per_s: None, delays: Some([5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 43200, 43200, 43200, 43200]), signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, access: AccessGiven { auth: None, headers_kept: [], whole: false }, pulled: false, state: None }"#
         ]],
     );
     check_patch(
         json!({"push": null}),
         expect![
-            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, pulled: true, state: None }"
+            "PatchSubscription { description: None, metadata: None, types: None, filter: None, strict: None, payload: None, order: None, url: None, headers: None, timeout_ms: None, concurrency_max: None, rate_max_per_s: None, delays: None, signing: SigningPatch { algorithm: None, profile: None, webhook_id: None }, access: AccessGiven { auth: None, headers_kept: [], whole: false }, pulled: true, state: None }"
         ],
     );
     check_patch(
@@ -301,6 +301,7 @@ fn a_subscription_has_one_shape() {
             rate_max_per_s: None,
             delays: vec![5, 30],
             signing: Default::default(),
+            access: Default::default(),
             secrets: vec![],
         }),
         revisions: vec![Revision {

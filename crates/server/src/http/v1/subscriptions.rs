@@ -72,6 +72,7 @@ fn new_subscription(call: &Call) -> Result<(Ctx, NewSubscription), Failure> {
             concurrency_max: push.concurrency_max,
             rate_max_per_s: push.rate_max_per_s,
             delays: push.delays,
+            access: push.access,
         }),
         all_tenants,
         state: new.state,
@@ -123,6 +124,7 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer, Failure> {
         rate_max_per_s: read.rate_max_per_s,
         delays: read.delays,
         signing: signing(read.signing),
+        access: read.access,
         pulled: read.pulled,
         state: read.state,
     };

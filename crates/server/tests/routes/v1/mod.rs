@@ -11,6 +11,7 @@ mod operate;
 mod pull;
 mod replays;
 mod stream_tickets;
+mod subscription_auth;
 mod subscription_secret;
 mod subscriptions;
 mod tenants;
