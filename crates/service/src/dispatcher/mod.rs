@@ -293,7 +293,8 @@ impl Dispatcher {
 
     /// Says what a reader has to start now.
     fn ask_for_slots(&mut self, no: u32, now: Timestamp) {
-        let wants = self.readers.get(&no).filter(|_| self.draining.is_none()).and_then(|it| it.wants(now));
+        let may = |it: &&Reader| self.draining.is_none() && !it.waits_to_expire(now);
+        let wants = self.readers.get(&no).filter(may).and_then(|it| it.wants(now));
         self.fair.set_wants(no, wants);
     }
 
@@ -315,7 +316,13 @@ impl Dispatcher {
                 continue;
             }
             let Some(reader) = self.readers.get_mut(&no) else { continue };
-            let start = if fresh_only { reader.window.poll_start_fresh(now) } else { reader.window.poll_start(now) };
+            let start = if reader.waits_to_expire(now) {
+                None
+            } else if fresh_only {
+                reader.window.poll_start_fresh(now)
+            } else {
+                reader.window.poll_start(now)
+            };
             if let Some(start) = start {
                 started.insert(no);
                 let held = self.fair.handle_started(no, start.try_no > 1);

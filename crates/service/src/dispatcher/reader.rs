@@ -139,6 +139,12 @@ impl Reader {
         !self.frozen && !self.paging && !self.finishing && !self.unresolved && !self.has_matched() && self.window.room() > 0
     }
 
+    /// Whether something is past its deadline, and can't be parked while an edit is being committed: nothing starts then,
+    /// or it might be that.
+    pub(super) fn waits_to_expire(&self, now: Timestamp) -> bool {
+        self.frozen && self.window.next_expiry().is_some_and(|at| at <= now)
+    }
+
     /// Whether it is a one-shot that has found its event: it wants no other.
     fn has_matched(&self) -> bool {
         self.one_shot.is_some() && self.matched
