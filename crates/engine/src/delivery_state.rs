@@ -42,12 +42,14 @@ pub struct Facts<'a> {
     pub skipped: &'a [SkippedRange],
     /// The last generation in which a try succeeded.
     pub delivered_in: Option<Generation>,
+    /// The event is erased: what was not delivered is not owed any more.
+    pub erased: bool,
 }
 
 /// The state of the delivery; `None` when nothing is owed.
 ///
 /// In this order: in flight → delivering; a success of this generation →
-/// delivered; an exception → what it says (never tried yet → pending); skipped
+/// delivered; erased → skipped; an exception → what it says (never tried yet → pending); skipped
 /// in this generation → skipped; not matching → nothing owed; above the cursor →
 /// pending; else delivered, for the cursor passes nothing else.
 #[must_use]
@@ -57,6 +59,9 @@ pub fn delivery_state(facts: &Facts<'_>) -> Option<DeliveryState> {
     }
     if facts.in_window == Some(InWindow::Done) || facts.delivered_in == Some(facts.generation) {
         return Some(DeliveryState::Delivered);
+    }
+    if facts.erased {
+        return facts.matches.then_some(DeliveryState::Skipped);
     }
     if let Some(exception) = facts.exception {
         return Some(match exception.state {
@@ -138,6 +143,7 @@ mod tests {
                                     exception: exception.as_ref(),
                                     skipped,
                                     delivered_in,
+                                    erased: false,
                                 };
                                 let arrived = delivered_in == Some(GENERATION) || in_window == Some(InWindow::Done);
                                 let in_flight = in_window == Some(InWindow::InFlight);
@@ -179,8 +185,17 @@ mod tests {
 
     #[track_caller]
     fn check(place: Place, skipped: &[SkippedRange], delivered_in: Option<Generation>, want: DeliveryState) {
-        let facts =
-            Facts { place, cursor: CURSOR, generation: GENERATION, matches: true, in_window: None, exception: None, skipped, delivered_in };
+        let facts = Facts {
+            place,
+            cursor: CURSOR,
+            generation: GENERATION,
+            matches: true,
+            in_window: None,
+            exception: None,
+            skipped,
+            delivered_in,
+            erased: false,
+        };
         assert_eq!(delivery_state(&facts), Some(want));
     }
 
@@ -204,5 +219,30 @@ mod tests {
     fn a_success_of_an_earlier_life_does_not_count_above_the_cursor() {
         check(11, &[], Some(1), DeliveryState::Pending);
         check(11, &[], Some(GENERATION), DeliveryState::Delivered);
+    }
+
+    #[test]
+    fn what_is_erased_is_owed_no_more_but_what_arrived_has_arrived() {
+        let parked = exception(ExceptionState::Parked { reason: "gone".into(), at: Timestamp::from_secs(9) }, 3);
+        let check = |matches, in_window, exception: Option<&Exception>, delivered_in, want| {
+            let facts = Facts {
+                place: 5,
+                cursor: CURSOR,
+                generation: GENERATION,
+                matches,
+                in_window,
+                exception,
+                skipped: &[],
+                delivered_in,
+                erased: true,
+            };
+            assert_eq!(delivery_state(&facts), want, "{facts:?}");
+        };
+        check(true, None, Some(&parked), None, Some(DeliveryState::Skipped));
+        check(true, Some(InWindow::Queued), None, None, Some(DeliveryState::Skipped));
+        check(true, Some(InWindow::InFlight), None, None, Some(DeliveryState::Delivering));
+        check(true, None, None, Some(GENERATION), Some(DeliveryState::Delivered));
+        check(true, None, None, None, Some(DeliveryState::Skipped));
+        check(false, None, None, None, None);
     }
 }

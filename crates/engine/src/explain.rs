@@ -155,6 +155,9 @@ fn state_clauses(it: &Facts<'_>, place: Place, say: &mut impl FnMut(&str, bool, 
         None => {}
         Some(DeliveryState::Delivered) => say("delivered", true, format!("it arrived, after {}", tries(it.tries.max(1)))),
         Some(DeliveryState::Delivering) => say("delivering", true, "a try is in flight, or it was handed out and not acknowledged".into()),
+        Some(DeliveryState::Skipped) if it.event.erased_at.is_some() => {
+            say("erased", false, "the event was erased before it was delivered: nothing of it is owed any more".into());
+        }
         Some(DeliveryState::Skipped) => {
             let generation = subscription.generation;
             let range = it.skipped.iter().find(|it| it.generation == generation && it.from < place && place <= it.to);

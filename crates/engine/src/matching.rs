@@ -15,8 +15,15 @@ use ringback_model::{
 /// The place of the event is not looked at: take `rev` from
 /// `Subscription::revision_at`, and an event at or below the first revision's
 /// `from` is not owed whatever this says. `until` of a one-shot is `one_shot`.
+/// Nobody is owed an event that is erased; see `was_owed`.
 #[must_use]
 pub fn matches(sub: &Subscription, rev: &Revision, event: &Event) -> bool {
+    event.erased_at.is_none() && was_owed(sub, rev, event)
+}
+
+/// As `matches`, also of an event that is erased, as far as what is left of it says: by its type.
+#[must_use]
+pub fn was_owed(sub: &Subscription, rev: &Revision, event: &Event) -> bool {
     sub.scope.holds(&event.tenant)
         && sub.authority.covers(event.audience)
         && sub.subject.as_ref().is_none_or(|it| event.subject.as_ref() == Some(it))

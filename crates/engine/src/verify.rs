@@ -159,7 +159,10 @@ fn bytes(event: &Event) -> Vec<Finding> {
     expect("/sequence", event.sequence.into());
     expect("/timestamp", event.timestamp.to_string().into());
     expect("/subject", event.subject.as_ref().map_or(Value::Null, |it| it.as_str().into()));
-    if let Some(of) = &event.of {
+    if let Some(at) = event.erased_at {
+        expect("/erased_at", at.to_string().into());
+        expect("/data", Value::Null);
+    } else if let Some(of) = &event.of {
         expect("/data/id", of.id.as_str().into());
         expect("/data/type", of.type_name.as_str().into());
         expect("/data/version", of.version.into());

@@ -33,6 +33,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use crate::delivery_state::InWindow;
 pub use cancelling::CancelRefused;
 pub use expiring::EXPIRED;
 pub use leasing::{Acked, LeaseId, Leased, Nacked};
@@ -40,10 +41,7 @@ pub use replaying::{REPLAY_DELAYS, Replayed};
 pub use settling::Settling;
 pub use trying::{Effect, GONE_APART, RETRY_SHARE_PERCENT, RetryRefused, Start, UNROUTABLE_RECHECK};
 
-use crate::{
-    delivery_state::InWindow,
-    health::{Endpoint, Rules},
-};
+use crate::health::{Endpoint, Rules};
 use leasing::Leases;
 use lines::Line;
 use ringback_model::{

@@ -183,6 +183,19 @@ impl Event {
         self.slice_of("data").unwrap_or_else(|| Bytes::from_static(b"null"))
     }
 
+    /// What a watch shows of its resource: the image, or what is left when it is erased. Empty for an event of no resource.
+    #[must_use]
+    pub fn image(&self) -> Bytes {
+        let Some(of) = self.of.as_ref().filter(|_| self.erased_at.is_some()) else { return self.data() };
+        let mut out = Vec::with_capacity(96);
+        out.extend_from_slice(b"{\"id\":");
+        push_str(&mut out, of.id.as_str());
+        out.extend_from_slice(b",\"type\":");
+        push_str(&mut out, of.type_name.as_str());
+        out.extend_from_slice(format!(",\"tenant\":\"{}\",\"version\":{}}}", self.tenant, of.version).as_bytes());
+        Bytes::from(out)
+    }
+
     fn slice_of(&self, name: &str) -> Option<Bytes> {
         let text = member(&self.bytes, name)?;
         Some(self.bytes.slice_ref(text.as_bytes()))

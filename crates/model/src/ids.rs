@@ -122,6 +122,8 @@ ids! {                      // alphabetical, append-only: prefixes are stored an
     AttemptId = "att",
     /// One event owed to one subscription.
     DeliveryId = "dlv",
+    /// Something that was asked to be erased.
+    ErasureId = "era",
     /// A fact in the log.
     EventId = "evt",
     /// An API key (its public part).

@@ -13,6 +13,7 @@ extern crate alloc;
 
 pub mod auth;
 pub mod delivery;
+pub mod erasure;
 pub mod event;
 pub mod ids;
 pub mod key;
@@ -29,6 +30,6 @@ pub mod tenant;
 pub mod time;
 pub mod type_decl;
 
-pub use ids::{AttemptId, DeliveryId, EventId, KeyId, ReplayId, RequestId};
+pub use ids::{AttemptId, DeliveryId, ErasureId, EventId, KeyId, ReplayId, RequestId};
 pub use names::{EventType, ResourceId, StatusName, Subject, SubscriptionId, TenantId, TransitionName, TypeName};
 pub use time::Timestamp;

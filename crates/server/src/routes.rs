@@ -134,6 +134,8 @@ pub enum Op {
     KeyCreate,
     KeyGet,
     KeyDelete,
+    ErasureCreate,
+    ErasureList,
     LogGet,
     Metrics,
     AdviceGet,
@@ -253,6 +255,9 @@ pub const ROUTES: &[Route] = &[
     route(Get,    "/v1/tenants",                     TenantsWrite,       Server,      PAGE, List,    Op::TenantList),
     route(Get,    "/v1/tenants/{id}",                TenantsWrite,       Server,      NONE, Object,  Op::TenantGet),
     route(Put,    "/v1/tenants/{id}",                TenantsWrite,       Server,      NONE, Object,  Op::TenantPut),
+
+    route(Get,    "/v1/erasures",                    TenantsWrite,       TenantOrAll, PAGE, List,    Op::ErasureList),
+    route(Post,   "/v1/erasures",                    TenantsWrite,       Tenant,      NONE, Object,  Op::ErasureCreate),
 
     route(Get,    "/v1/keys",                        KeysWrite,          Server,      PAGE, List,    Op::KeyList),
     route(Post,   "/v1/keys",                        KeysWrite,          Server,      NONE, Object,  Op::KeyCreate),

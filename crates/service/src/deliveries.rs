@@ -323,10 +323,13 @@ impl Service {
         let exception = standing.and_then(|it| it.exception.as_ref());
         let summary = known.summaries.get(&place);
         let state = self.state_of(subscription, event, known)?;
+        let erased = event.erased_at.is_some() && state == DeliveryState::Skipped;
+        let exception = exception.filter(|_| !erased);
         let parked = exception.and_then(|it| match &it.state {
             ExceptionState::Parked { reason, .. } => Some(reason.clone()),
             _ => None,
         });
+        let parked = if erased { Some("erased".to_owned()) } else { parked };
         let due_at = exception.and_then(|it| match &it.state {
             ExceptionState::Retrying { due_at } => Some(*due_at),
             _ => None,
@@ -365,6 +368,7 @@ impl Service {
             exception: standing.and_then(|it| it.exception.as_ref()),
             skipped: &known.skipped,
             delivered_in: known.delivered_in(place),
+            erased: event.erased_at.is_some(),
         })
     }
 
@@ -373,7 +377,7 @@ impl Service {
         let place = event.place(&subscription.scope);
         let begun = subscription.revisions.first().is_some_and(|it| it.from < place);
         let matches = subscription.revision_at(place).is_some_and(|it| {
-            matching::matches(subscription, it, event) && meets(self.filter_of(it, subscription.authority).as_ref(), event)
+            matching::was_owed(subscription, it, event) && meets(self.filter_of(it, subscription.authority).as_ref(), event)
         });
         let awaited = subscription.until.is_none() || subscription.subject.is_none();
         let awaited = awaited || self.awaited(subscription).is_some_and(|(_, statuses)| matching::one_shot(event, &statuses));

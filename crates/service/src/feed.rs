@@ -185,6 +185,10 @@ impl Lens {
 impl WatchLens {
     fn judge(&self, event: &Event) -> Verdict {
         let Some(of) = event.of.as_ref().filter(|it| it.type_name == self.type_name) else { return Verdict::No };
+        if event.erased_at.is_some() {
+            // Nobody knows whether it was in the list. To delete what isn't there does nothing.
+            return if of.deleted { Verdict::Yes(Some(Change::Delete)) } else { Verdict::No };
+        }
         if self.conditions.is_everything() {
             // Everything is in the list: no image has to be looked at.
             let was = if of.version > 1 { Was::In } else { Was::Out };

@@ -13,6 +13,7 @@ mod catalogue;
 mod clock;
 mod deliveries;
 mod dispatcher;
+mod erasures;
 mod error;
 mod events;
 mod explain;
@@ -54,6 +55,7 @@ pub use caller::{Caller, Ctx};
 pub use catalogue::EventTypeView;
 pub use clock::{CLOCK_BEHIND_MAX, clock_is_right};
 pub use deliveries::{DeliveryQuery, DeliveryView};
+pub use erasures::Wanted;
 pub use error::{Error, Needs, WhyNot};
 pub use events::{NewEvent, Published, PublishedEvent};
 pub use feed::{FeedPage, FeedQuery, PageTurn, WatchPage, WatchQuery};
@@ -203,6 +205,7 @@ pub(crate) struct Inner {
     pub(crate) keys_gone: tokio::sync::watch::Sender<()>,
     pub(crate) dispatcher: dispatcher::Handle,
     pub(crate) floors: retention::Floors,
+    pub(crate) erasure_hint: tokio::sync::Notify,
     pub(crate) timer_hint: Arc<tokio::sync::Notify>,
     pub(crate) draining: AtomicBool,
     /// Whether no try is started: after a restore, until somebody says so.
@@ -323,6 +326,7 @@ impl Service {
                 keys_gone: tokio::sync::watch::Sender::new(()),
                 dispatcher,
                 floors: retention::Floors::default(),
+                erasure_hint: tokio::sync::Notify::new(),
                 timer_hint,
                 draining: AtomicBool::new(false),
                 held: AtomicBool::new(held),

@@ -73,6 +73,26 @@ impl Tail {
         }
     }
 
+    /// Puts what is left of erased events in their places.
+    pub(crate) fn replace(&self, left: &[Arc<Event>]) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in left {
+            let mut freed = None;
+            let Inner { all, by_tenant, .. } = &mut *inner;
+            for queue in core::iter::once(all).chain(by_tenant.get_mut(&event.tenant)) {
+                // In order of the log.
+                let Ok(at) = queue.binary_search_by(|it| it.seq.cmp(&event.seq)) else { continue };
+                if let Some(it) = queue.get_mut(at) {
+                    freed = Some(it.bytes.len());
+                    *it = Arc::clone(event);
+                }
+            }
+            if let Some(freed) = freed {
+                inner.bytes = (inner.bytes + event.bytes.len()).saturating_sub(freed);
+            }
+        }
+    }
+
     /// The events of `scope` after `after`, as `Log::events_after` would answer them.
     pub(crate) fn after(&self, scope: &Scope, after: Place, slice: Slice) -> Tailed {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

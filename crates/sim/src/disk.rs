@@ -10,6 +10,7 @@
 //! `tick` makes it happen.
 
 mod control;
+mod erasing;
 
 use crate::{
     chance::Chance,

@@ -8,7 +8,7 @@
 //!
 //! Not here: reading the log (`log`), rows of each noun (the files named after them).
 
-use crate::{fault::Fault, known::Tx, replays, resources, sql, subscriptions, tenants};
+use crate::{erasures, fault::Fault, known::Tx, replays, resources, sql, subscriptions, tenants};
 use ringback_model::{
     EventId, KeyId, ReplayId, ResourceId, SubscriptionId, TenantId, Timestamp, TypeName, event::Event, key::Authority,
     limits::EVENTS_PER_CHANGE_SET_MAX, resource::Version,
@@ -147,6 +147,7 @@ fn write(tx: &mut Tx<'_>, change: Change) -> Result<(), Fault> {
         Change::Replay { replay } => replays::write(tx, &replay),
         Change::ReplayDelete { id } => replays::delete(tx, id),
         Change::Hold { held } => tenants::hold(tx, held),
+        Change::Erasure { erasure } => erasures::write(tx, &erasure),
         Change::Type { stored, .. } => tenants::write_type(tx, &stored),
         Change::TypeDelete { name, .. } => tenants::delete_type(tx, &name),
     }
@@ -233,7 +234,7 @@ impl<'a> Overlay<'a> {
                 self.expect(tx, at, key, *expected, Some(it.version))
             }
             Change::Tenant { tenant, expected } => self.expect(tx, at, RowKey::Tenant(&tenant.id), *expected, Some(tenant.version)),
-            Change::Hold { .. } => Ok(None),
+            Change::Hold { .. } | Change::Erasure { .. } => Ok(None),
             Change::Key { key } => {
                 self.rows.insert(RowKey::Key(key.id), Some(0));
                 Ok(None)

@@ -13,6 +13,7 @@ mod access;
 pub mod backup;
 mod commit;
 mod deliveries;
+mod erasures;
 mod fault;
 mod idempotency;
 mod known;
@@ -326,6 +327,8 @@ fn prepare_for_writing(conn: &Connection, options: &Options) -> Result<(), Fault
     // On a Mac a plain fsync does not reach the disk; elsewhere these do nothing.
     conn.pragma_update(None, "fullfsync", true)?;
     conn.pragma_update(None, "checkpoint_fullfsync", true)?;
+    // Room that becomes free in a page that is written anyway is zeroed; see `erasures`.
+    conn.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     if let Some(pages) = options.pages_max {

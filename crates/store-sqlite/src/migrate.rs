@@ -23,6 +23,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("../migrations/0006_shadow.sql"),
     include_str!("../migrations/0007_replays.sql"),
     include_str!("../migrations/0008_deadlines_and_erasure.sql"),
+    include_str!("../migrations/0009_erasures.sql"),
 ];
 
 /// `RBCK`: says that the file is one of ours.

@@ -26,7 +26,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -61,6 +61,7 @@ pub(crate) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     queued_bytes: Arc<AtomicUsize>,
     queued_bytes_max: usize,
+    cut: Arc<AtomicBool>,
 }
 
 struct Job {
@@ -120,18 +121,33 @@ pub(crate) type Planted = Arc<Mutex<Option<i32>>>;
 impl Writer {
     /// One that takes nothing: the store is only read.
     pub(crate) fn none() -> Self {
-        Self { queue: Mutex::new(None), queued_bytes: Arc::default(), queued_bytes_max: 0 }
+        Self { queue: Mutex::new(None), queued_bytes: Arc::default(), queued_bytes_max: 0, cut: Arc::default() }
+    }
+
+    /// After the next transaction the WAL is cut to nothing, as soon as nobody reads in it.
+    pub(crate) fn cut_wal(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that is still to be done.
+    pub(crate) fn wal_is_to_be_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
     }
 
     /// Starts the thread.
     pub(crate) fn start(start: Start) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, inbox) = mpsc::channel(start.queue_jobs_max.max(1));
         let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let writer =
-            Self { queue: Mutex::new(Some(queue)), queued_bytes: Arc::clone(&queued_bytes), queued_bytes_max: start.queue_bytes_max };
+        let writer = Self {
+            queue: Mutex::new(Some(queue)),
+            queued_bytes: Arc::clone(&queued_bytes),
+            queued_bytes_max: start.queue_bytes_max,
+            cut: Arc::default(),
+        };
+        let cut = Arc::clone(&writer.cut);
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let (on_fatal, alive) = (Arc::clone(&start.on_fatal), Arc::clone(&start.alive));
-            let thread = Thread { start, inbox, held: None, queued_bytes, restart_from: 0 };
+            let thread = Thread { start, inbox, held: None, queued_bytes, restart_from: 0, cut };
             if catch_unwind(AssertUnwindSafe(|| thread.run())).is_err() {
                 on_fatal("the thread that writes panicked".into());
             }
@@ -186,6 +202,8 @@ struct Thread {
     queued_bytes: Arc<AtomicUsize>,
     /// Pages of the WAL before which waiting for readers is not tried again.
     restart_from: i64,
+    /// The WAL is to be cut.
+    cut: Arc<AtomicBool>,
 }
 
 /// Nothing may be written any more.
@@ -307,6 +325,13 @@ impl Thread {
     /// fsync error of it for itself, too, and sync again the next time.
     fn checkpoint(&mut self) -> Result<(), Stop> {
         let mut step = || -> Result<(), Fault> {
+            if self.cut.load(Ordering::SeqCst) {
+                self.start.conn.busy_timeout(RESTART_WAIT)?;
+                let busy = self.start.conn.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?.query_row([], |row| row.get::<_, i64>(0));
+                self.start.conn.busy_timeout(crate::BUSY_WAIT)?;
+                self.cut.store(busy? != 0, Ordering::SeqCst);
+                return Ok(());
+            }
             let (pages, done) = self.wal("PRAGMA wal_checkpoint(NOOP)")?;
             if pages < self.restart_from {
                 // Somebody reads for long (a backup does): carried over is what can be, and nobody waits for the rest.

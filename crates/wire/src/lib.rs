@@ -16,6 +16,7 @@ pub mod batch;
 mod code;
 pub mod delivery;
 pub mod dry_run;
+pub mod erasure;
 pub mod event;
 pub mod explain;
 pub mod key;
@@ -41,6 +42,7 @@ pub mod watch;
 
 pub use code::{ErrorCode, Retry};
 pub use delivery::{AttemptView, DeliveryView};
+pub use erasure::{ErasureView, NewErasure};
 pub use event::NewEvent;
 pub use explain::{ClauseView, ExplainedView};
 pub use key::{KeyView, NewKey};

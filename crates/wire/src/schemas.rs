@@ -31,6 +31,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("CountedReplay", replays::counted()),
         ("Delivery", deliveries::delivery()),
         ("DryRun", dry_run()),
+        ("Erasure", erasure()),
         ("Event", event()),
         ("EventType", known_event_type()),
         ("Explained", deliveries::explained()),
@@ -41,6 +42,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("Log", log()),
         ("Metadata", metadata()),
         ("Nack", nack()),
+        ("NewErasure", new_erasure()),
         ("NewEvent", new_event()),
         ("NewKey", new_key()),
         ("NewPush", new_push()),
@@ -303,11 +305,12 @@ fn event() -> Value {
             "sequence": { "type": "integer", "minimum": 1, "description": "Dense within the tenant." },
             "subject": subject(),
             "occurred_at": time("When the publisher says it happened; only if he did."),
+            "erased_at": time("When its data was erased; only then. `data` is `null`, and there is no subject."),
             "data": { "description": "The resource after the change, or what was published, verbatim." },
             "previous": { "type": "object", "description": "Each top-level member whose value changed, with its old value, `null` if it was absent. Only of changes of resources." },
             "repeated": { "type": "boolean", "const": true, "description": "Only in the answer to publishing a key again: it was stored before." },
         }),
-        &["subject", "occurred_at", "previous", "repeated"],
+        &["subject", "occurred_at", "erased_at", "previous", "repeated"],
     )
 }
 
@@ -729,6 +732,35 @@ fn tenant() -> Value {
         json!({ "id": tenant_id("Chosen by the operator."), "name": text("For people."), "metadata": named("Metadata"), "created_at": time("When it was made.") }),
         &[],
     )
+}
+
+fn erasure() -> Value {
+    object(
+        json!({
+            "id": made_id("era", "Its id."),
+            "tenant": tenant_id("Whose data."),
+            "state": { "type": "string", "enum": ["running", "done"], "description": "`done` when nothing is left in the data directory." },
+            "erased": { "type": "integer", "minimum": 0, "description": "How many events are erased." },
+            "created_at": time("When it was asked for."),
+        }),
+        &[],
+    )
+}
+
+fn new_erasure() -> Value {
+    let mut schema = body(
+        json!({
+            "subject": or_null(subject()),
+            "event": { "type": ["string", "null"], "pattern": "^evt_[0-9a-hjkmnp-tv-z]{26}$", "description": "One event." },
+            "key": { "type": ["string", "null"], "minLength": 1, "maxLength": limits::EVENT_KEY_BYTES_MAX, "description": "The event that was published with this key." },
+            "tenant": { "type": ["string", "null"], "minLength": 1, "maxLength": limits::TENANT_ID_BYTES_MAX, "description": "All of this tenant, which `Ringback-Tenant` names, too." },
+        }),
+        &[],
+    );
+    if let Some(it) = schema.as_object_mut() {
+        it.insert("description".into(), "Exactly one of them.".into());
+    }
+    schema
 }
 
 fn put_tenant() -> Value {

@@ -3,6 +3,7 @@
 pub(crate) mod advice;
 pub(crate) mod config;
 pub(crate) mod deliveries;
+pub(crate) mod erasures;
 pub(crate) mod events;
 pub(crate) mod keys;
 pub(crate) mod objects;
@@ -43,6 +44,8 @@ pub(crate) enum Ask {
     Deliveries(Noun<deliveries::DeliveriesVerb>),
     /// Send again what failed, what is missing, or all of it
     Replay(Noun<replays::ReplaysVerb>),
+    /// Take data out for good: of an event, a subject, a tenant
+    Erasures(Noun<erasures::ErasuresVerb>),
     /// Take events from a pull subscription, and acknowledge them
     Pull(pull::PullArgs),
     /// Follow events as they happen, one a line
@@ -69,6 +72,7 @@ impl Ask {
             Self::Subscriptions(it) => &it.connect,
             Self::Deliveries(it) => &it.connect,
             Self::Replay(it) => &it.connect,
+            Self::Erasures(it) => &it.connect,
             Self::Pull(it) => &it.connect,
             Self::Tail(it) => &it.connect,
             Self::Import(it) => &it.connect,
@@ -99,6 +103,7 @@ pub(crate) async fn run(session: &Session, ask: Ask) -> Outcome {
         Ask::Subscriptions(it) => subscriptions::run(session, it.verb).await,
         Ask::Deliveries(it) => deliveries::run(session, it.verb).await,
         Ask::Replay(it) => replays::run(session, it.verb).await,
+        Ask::Erasures(it) => erasures::run(session, it.verb).await,
         Ask::Pull(it) => pull::run(session, it).await,
         Ask::Tail(it) => tail::run(session, it).await,
         Ask::Import(it) => objects::import::run(session, it).await,

@@ -15,6 +15,25 @@ impl Window {
         self.exceptions.range(..=floor).filter(|(_, it)| !it.told).count()
     }
 
+    /// The event at `place` is gone: nothing is owed of it any more. False while it is in flight: that ends first, ask again.
+    pub fn forget(&mut self, place: Place, now: Timestamp) -> bool {
+        if self.fresh.get(&place).is_some_and(|it| it.in_flight) || self.exceptions.get(&place).is_some_and(|it| it.in_flight) {
+            return false;
+        }
+        let subject = if let Some(fresh) = self.remove_fresh(place) {
+            fresh.subject
+        } else if let Some(failed) = self.remove_exception(place) {
+            self.touch(place, now);
+            failed.subject
+        } else {
+            return true;
+        };
+        self.note_full(now);
+        self.hold = None;
+        self.refresh_line(subject.as_ref(), now);
+        true
+    }
+
     /// The first exception.
     #[must_use]
     pub fn first_exception(&self) -> Option<Place> {

@@ -9,8 +9,9 @@ use crate::{
 use bytes::Bytes;
 use core::fmt::Write;
 use ringback_model::{
-    AttemptId, EventId, EventType, KeyId, ResourceId, Subject, SubscriptionId, TenantId, Timestamp, TypeName,
+    AttemptId, ErasureId, EventId, EventType, KeyId, ResourceId, Subject, SubscriptionId, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, ExceptionState, Timings, Via},
+    erasure::{Erasure, Target},
     event::{Event, EventDraft, OfResource, PayloadForm, Place, Scope},
     key::{Authority, Key, Role, Scopes},
     resource::{Resource, Version},
@@ -81,6 +82,18 @@ pub fn draft(n: u64) -> EventDraft {
         audience: Authority::Tenant,
         of: None,
     }
+}
+
+/// The id of event number `n`.
+#[must_use]
+pub const fn event_id(n: u64) -> EventId {
+    EventId::from_bits(n as u128)
+}
+
+/// Erasure number `n` of a tenant.
+#[must_use]
+pub fn erasure(n: u64, id: &str, target: Option<Target>) -> Erasure {
+    Erasure { id: ErasureId::from_bits(u128::from(n)), tenant: tenant(id), target, created_at: at(7), erased: 0 }
 }
 
 /// The same with a publisher's key.

@@ -22,6 +22,7 @@ pub mod change_sets;
 pub mod concurrency;
 pub mod control;
 pub mod deliveries;
+pub mod erasures;
 pub mod idempotency;
 pub mod listener;
 pub mod log;
@@ -160,6 +161,11 @@ macro_rules! conformance_suite {
                 types_come_in_order_of_name
                 meta_keeps_the_first_value
                 deliveries_are_held_until_they_are_let_go;
+            erasures:
+                erasures_read_back_and_are_listed
+                what_is_left_keeps_its_place_and_is_found_by_id_alone
+                erasing_twice_is_erasing_once
+                what_hung_on_erased_events_goes_and_nothing_else;
             retention:
                 the_front_goes_in_whole_change_sets
                 a_change_set_that_the_end_cuts_stays

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use ringback_model::{
     EventId, EventType, KeyId, ReplayId, Subject, TenantId, Timestamp, TypeName,
     delivery::SkippedRange,
+    erasure::Erasure,
     event::{Event, EventDraft, Place, Scope},
     key::{Authority, Key},
     position::Epoch,
@@ -108,6 +109,11 @@ pub enum Change {
     Hold {
         /// Whether they are held back afterwards.
         held: bool,
+    },
+    /// Writes an erasure, by its id.
+    Erasure {
+        /// The row afterwards.
+        erasure: Box<Erasure>,
     },
     /// Removes a type.
     TypeDelete {

@@ -4,6 +4,7 @@
 //! leaks a transaction, and a refused change set never touches its neighbours.
 
 pub mod deliveries;
+pub mod erasures;
 pub mod idempotency;
 pub mod log;
 pub mod replays;
@@ -13,6 +14,7 @@ pub mod subscriptions;
 pub mod tenants;
 
 pub use deliveries::{AttemptSummary, Deliveries, ReaderAccount, ReaderState, SettleError, Settlement};
+pub use erasures::Erasures;
 pub use idempotency::{Answers, StoredAnswer};
 pub use log::{
     AnswerFn, AuditEntry, Bounds, Change, ChangeSet, CommitError, Committed, Expected, Listener, Log, NewAnswer, Refused, SeenType, Slice,
@@ -25,12 +27,25 @@ pub use tenants::{Control, StoredType};
 
 /// Everything that the service asks of one store.
 pub trait Store:
-    Log + Resources + Deliveries + Replays + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static
+    Log + Resources + Deliveries + Replays + Subscriptions + Control + Answers + Retention + Erasures + Send + Sync + core::fmt::Debug + 'static
 {
 }
 
-impl<T: Log + Resources + Deliveries + Replays + Subscriptions + Control + Answers + Retention + Send + Sync + core::fmt::Debug + 'static>
-    Store for T
+impl<
+    T: Log
+        + Resources
+        + Deliveries
+        + Replays
+        + Subscriptions
+        + Control
+        + Answers
+        + Retention
+        + Erasures
+        + Send
+        + Sync
+        + core::fmt::Debug
+        + 'static,
+> Store for T
 {
 }
 

@@ -161,7 +161,7 @@ impl Open {
                         Some(change) => {
                             begin.extend_from_slice(watch::begin(change.as_str(), event.id).as_bytes());
                             end.extend_from_slice(watch::END);
-                            event.data()
+                            event.image()
                         }
                     };
                     end.extend_from_slice(sse::END);

@@ -152,6 +152,8 @@ const OWN: &[Own] = &[
     get(Op::TenantList, "all", &[]),
     get(Op::TenantGet, "one", &[("id", "default")]),
     send(Op::TenantPut, "new", &[("id", "acme")], r#"{"name":"Acme","metadata":{"plan":"gold"}}"#, 201),
+    get(Op::ErasureList, "all", &[]),
+    send(Op::ErasureCreate, "a-customer", &[], r#"{"subject":"/customer/4711"}"#, 202),
     get(Op::KeyList, "all", &[("limit", "1")]),
     send(
         Op::KeyCreate,

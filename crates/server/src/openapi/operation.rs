@@ -441,6 +441,12 @@ pub(super) fn of_server(of: Op) -> Option<Operation> {
             .refuses(&[LimitReached])
             .answers([ok("It was changed.", s("Tenant"), &["ETag"]), created(s("Tenant"), &["ETag", "Location"])]),
 
+        Op::ErasureList => op(Tenants, "Erasures", "The first one first, with how far they are; not what they were of.").answers([ok("A page.", list_of(s("Erasure")), &[])]),
+        Op::ErasureCreate => op(Tenants, "Erase data", "An event, all about a subject, or all of a tenant. There is no way back. Written down when it is answered, done soon after; asking twice is harmless.")
+            .reads(Body::Needed(s("NewErasure")))
+            .refuses(&[Conflict])
+            .answers([Good { status: 202, says: "It will be erased.", content: Content::Json(s("Erasure")), headers: &[] }]),
+
         Op::KeyList => op(Keys, "Keys", "In order of id, without the keys themselves.").answers([ok("A page.", list_of(s("Key")), &[])]),
         Op::KeyCreate => op(Keys, "Make a key", "The answer is the only one that shows the key itself.")
             .reads(Body::Needed(s("NewKey")))

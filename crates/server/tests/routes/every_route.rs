@@ -114,6 +114,14 @@ fn what_only_operators_do_is_not_in_tenants_scopes() {
         .collect();
     assert_eq!(
         operators,
-        ["PUT /v1/types/{name}", "DELETE /v1/types/{name}", "GET /v1/tenants", "GET /v1/tenants/{id}", "PUT /v1/tenants/{id}"]
+        [
+            "PUT /v1/types/{name}",
+            "DELETE /v1/types/{name}",
+            "GET /v1/tenants",
+            "GET /v1/tenants/{id}",
+            "PUT /v1/tenants/{id}",
+            "GET /v1/erasures",
+            "POST /v1/erasures"
+        ]
     );
 }

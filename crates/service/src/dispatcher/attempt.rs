@@ -78,6 +78,11 @@ async fn run(service: &Service, job: Job) -> Result<Came, String> {
             .map_err(|it| it.to_string())?
             .ok_or_else(|| format!("event {} is not in the log any more", start.event))?,
     };
+    if event.erased_at.is_some() {
+        // A crash came between the erasing and its being heard.
+        service.inner.dispatcher.forget(vec![event]).await;
+        return Err("its event is erased".into());
+    }
     let revision = subscription.revision_no(start.revision).ok_or("its revision is gone")?;
     let push = subscription.push.as_ref().ok_or("it is pulled now")?;
     let at = service.now();

@@ -212,6 +212,11 @@ pub(super) enum Command {
     Figures {
         reply: oneshot::Sender<Figures>,
     },
+    /// These events are erased.
+    Forget {
+        events: Vec<Arc<Event>>,
+        reply: oneshot::Sender<()>,
+    },
     Drain {
         deadline: Timestamp,
         over: oneshot::Sender<()>,
@@ -238,7 +243,9 @@ impl Command {
             | Self::EventsOf { no, .. }
             | Self::Say { no, .. }
             | Self::Standings { no, .. } => Some(*no),
-            Self::Wake | Self::Figures { .. } | Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => None,
+            Self::Wake | Self::Forget { .. } | Self::Figures { .. } | Self::View { .. } | Self::Exceptions { .. } | Self::Drain { .. } => {
+                None
+            }
         }
     }
 }
@@ -366,6 +373,11 @@ impl Handle {
 
     pub(crate) async fn standings(&self, no: u32, places: Vec<Place>) -> Option<Standings> {
         self.ask(|reply| Command::Standings { no, places, reply }).await.flatten()
+    }
+
+    /// These events are erased: nobody is owed them any more.
+    pub(crate) async fn forget(&self, events: Vec<Arc<Event>>) {
+        let _ = self.ask(|reply| Command::Forget { events, reply }).await;
     }
 
     /// How all readers stand. `None` when nothing is read any more.

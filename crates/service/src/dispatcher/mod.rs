@@ -12,6 +12,7 @@
 //! (`egress`), what a subscription may say (`subscriptions`).
 
 pub(crate) mod attempt;
+mod erased;
 mod figures;
 mod found;
 mod handle;
@@ -194,6 +195,7 @@ impl Dispatcher {
         for no in std::mem::take(&mut self.ready) {
             self.read_on(no, now);
             self.expire(no, now);
+            self.forget_erased(no, now);
             self.serve_pulls(no, now);
             self.replay_on(no, now);
             self.settle_if_due(no, now);
@@ -742,6 +744,10 @@ impl Dispatcher {
                     Standings { cursor: window.cursor(), skipped: reader.all_skipped(), rows: places.into_iter().map(standing).collect() }
                 });
                 let _ = reply.send(standings);
+            }
+            Command::Forget { events, reply } => {
+                self.forget(&events, now);
+                let _ = reply.send(());
             }
             Command::Figures { reply } => {
                 let _ = reply.send(self.figures());

@@ -14,7 +14,11 @@ use ringback_model::{
     subscription::{Revision, RevisionNo, State, Subscription},
 };
 use ringback_ports::store::ReaderState;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The least time between two announcements of parked deliveries of one subscription.
 const PARKED_APART: Duration = Duration::from_secs(60);
@@ -28,6 +32,8 @@ pub(super) struct Reader {
     /// Events that wait in the window, as far as memory allows.
     pub(super) events: BTreeMap<Place, Arc<Event>>,
     pub(super) skipped: Vec<SkippedRange>,
+    /// Places of erased events that were in flight when that was heard.
+    pub(super) erased: BTreeSet<Place>,
     /// An edit is being committed: nothing is read until it is known.
     pub(super) frozen: bool,
     /// A page is being read.
@@ -113,6 +119,7 @@ impl Reader {
             window,
             events: BTreeMap::new(),
             skipped,
+            erased: BTreeSet::new(),
             frozen: false,
             paging: false,
             settling: false,

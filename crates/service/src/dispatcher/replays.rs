@@ -31,7 +31,7 @@ pub(super) struct Replaying {
     /// The oldest first.
     pub(super) runs: Vec<Run>,
     /// Which replay has a try of this place in flight.
-    flying: BTreeMap<Place, ReplayId>,
+    pub(super) flying: BTreeMap<Place, ReplayId>,
     /// A page is being read for the one that runs.
     paging: bool,
 }

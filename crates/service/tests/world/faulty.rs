@@ -3,8 +3,9 @@
 
 use async_trait::async_trait;
 use ringback_model::{
-    EventId, EventType, ReplayId, ResourceId, Subject, TenantId, Timestamp, TypeName,
+    ErasureId, EventId, EventType, ReplayId, ResourceId, Subject, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception},
+    erasure::Erasure,
     event::{Event, Place, Scope, Seq},
     key::{Authority, Key},
     replay::Replay,
@@ -15,9 +16,9 @@ use ringback_model::{
 use ringback_ports::{
     fake::store::MemoryStore,
     store::{
-        Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Listener, Log, ReaderAccount,
-        ReaderState, Replays, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError, Settlement, Slice,
-        StoreError, StoredAnswer, StoredType, Subscriptions,
+        Answers, AttemptSummary, Bounds, ChangeSet, CommitError, Committed, Control, Deliveries, DueTimer, Erasures, Listener, Log,
+        ReaderAccount, ReaderState, Replays, ResourceKey, ResourceQuery, ResourceRow, Resources, Retention, SeenType, SettleError,
+        Settlement, Slice, StoreError, StoredAnswer, StoredType, Subscriptions,
     },
 };
 use std::collections::BTreeSet;
@@ -36,6 +37,8 @@ pub struct FaultyStore {
     inner: Arc<MemoryStore>,
     /// `settle` says that the disk is full.
     pub settle_fails: AtomicBool,
+    /// Erasing answers that there is no room.
+    pub erase_fails: AtomicBool,
     /// `reader` fails so many times.
     pub reader_fails: AtomicUsize,
     /// Lists are without end: this row again and again, older each time.
@@ -67,6 +70,7 @@ impl FaultyStore {
         Self {
             inner,
             settle_fails: AtomicBool::default(),
+            erase_fails: AtomicBool::default(),
             reader_fails: AtomicUsize::default(),
             endless: Mutex::default(),
             declare_fails: AtomicBool::default(),
@@ -340,6 +344,30 @@ impl Replays for FaultyStore {
         limit: usize,
     ) -> Result<Vec<Replay>, StoreError> {
         self.inner.replays(tenant, subscription, before, limit).await
+    }
+}
+
+#[async_trait]
+impl Erasures for FaultyStore {
+    async fn erasures(
+        &self,
+        tenant: Option<&TenantId>,
+        after: Option<ErasureId>,
+        running: bool,
+        limit: usize,
+    ) -> Result<Vec<Erasure>, StoreError> {
+        self.inner.erasures(tenant, after, running, limit).await
+    }
+
+    async fn erase(&self, by: ErasureId, left: Vec<Arc<Event>>) -> Result<u64, StoreError> {
+        if self.erase_fails.load(SeqCst) {
+            return Err(StoreError::Full);
+        }
+        self.inner.erase(by, left).await
+    }
+
+    async fn scrub(&self) -> Result<bool, StoreError> {
+        self.inner.scrub().await
     }
 }
 

@@ -165,6 +165,16 @@ impl State {
                 let before = core::mem::replace(&mut self.held, held);
                 undo.push(Box::new(move |it| it.held = before));
             }
+            Change::Erasure { erasure } => {
+                let id = erasure.id;
+                let before = self.erasures.insert(id, *erasure);
+                undo.push(Box::new(move |it| {
+                    match before {
+                        Some(before) => it.erasures.insert(id, before),
+                        None => it.erasures.remove(&id),
+                    };
+                }));
+            }
             Change::TypeDelete { name, expected } => {
                 check(at, expected, self.types.get(&name).map(|it| it.version))?;
                 put(self, undo, |it| &mut it.types, name, None);

@@ -7,6 +7,7 @@
 //! Not here: the rules themselves; they are the doc comments of `ports::store`.
 
 mod deliveries;
+mod erasures;
 mod idempotency;
 mod log;
 mod replays;
@@ -17,8 +18,9 @@ mod tenants;
 
 use crate::store::{AuditEntry, CommitError, Listener, ResourceRow, StoredAnswer, StoredType};
 use ringback_model::{
-    EventId, EventType, KeyId, ReplayId, ResourceId, TenantId, Timestamp, TypeName,
+    ErasureId, EventId, EventType, KeyId, ReplayId, ResourceId, TenantId, Timestamp, TypeName,
     delivery::{Attempt, Exception, SkippedRange},
+    erasure::Erasure,
     event::{Event, Place, Seq, Sequence},
     key::Key,
     replay::Replay,
@@ -59,6 +61,7 @@ struct State {
     replays: BTreeMap<ReplayId, Replay>,
     answers: BTreeMap<[u8; 32], StoredAnswer>,
     meta: BTreeMap<String, Vec<u8>>,
+    erasures: BTreeMap<ErasureId, Erasure>,
     audit: Vec<Audited>,
     /// Whether deliveries are held back.
     held: bool,

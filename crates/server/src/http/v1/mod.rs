@@ -6,6 +6,7 @@
 mod advice;
 mod batch;
 mod deliveries;
+mod erasures;
 mod events;
 mod keys;
 mod log;
@@ -92,6 +93,8 @@ pub(super) async fn run(call: Call) -> Result<Answer, Failure> {
         Op::KeyDelete => keys::delete(call).await,
         Op::AdviceGet => advice::get(call).await,
         Op::Metrics => metrics::get(call).await,
+        Op::ErasureCreate => erasures::create(call).await,
+        Op::ErasureList => erasures::list(call).await,
         Op::LogGet => log::get(call).await,
         Op::LogRelease => log::release(call).await,
         Op::StreamTicketCreate => stream_tickets::create(call).await,

@@ -44,7 +44,7 @@ pub(super) async fn page(call: Call) -> Result<Answer, Failure> {
             async move { service.watch(ctx, query).await }.boxed()
         })
         .await?;
-    let items: Vec<_> = page.changes.iter().map(|(change, event)| watch::item(change.as_str(), event.id, &event.data())).collect();
+    let items: Vec<_> = page.changes.iter().map(|(change, event)| watch::item(change.as_str(), event.id, &event.image())).collect();
     let rows = items.iter().map(Vec::as_slice);
     Ok(Answer::json(StatusCode::OK, list::feed_bytes(rows, &page.cursor, page.has_more, page.lag)))
 }

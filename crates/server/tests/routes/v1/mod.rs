@@ -3,6 +3,7 @@
 mod advice;
 mod batch;
 mod deliveries;
+mod erasures;
 mod event_types;
 mod events;
 mod keys;
