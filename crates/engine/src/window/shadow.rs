@@ -99,6 +99,10 @@ impl Window {
                 self.shadow.since = done.fold(self.read, Place::max);
             }
         }
+        if !on && self.shadow.on {
+            // What found the address unroutable may be among what was skipped; then nothing is left to ask it with.
+            self.hold = None;
+        }
         self.shadow.on = on;
     }
 

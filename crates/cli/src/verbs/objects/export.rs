@@ -3,6 +3,7 @@
 //! Secrets are not in it: a server never shows them again. Where one is needed, the line
 //! says `{"set":true}`, which the same server takes for the one that is there.
 
+use super::path_of_type;
 use crate::{
     cli::Connect,
     exit::{Failure, Outcome},
@@ -40,13 +41,13 @@ pub(crate) struct ExportArgs {
 pub(crate) async fn run(session: &Session, args: ExportArgs) -> Outcome {
     let mut paths = Vec::new();
     for name in &args.resources {
-        let found = session.client.get(&format!("/v1/types/{}", path::segment(name))).await?;
+        let (found, path) = path_of_type(session, name).await?;
         if found.get("mirror") != Some(&Value::Bool(true)) {
             return Err(Failure::usage(format!(
                 "`{name}` is no mirrored type: its resources are made by transitions, and can't be put. Leave it out."
             )));
         }
-        paths.push((name, found.get("path").and_then(Value::as_str).unwrap_or_default().to_owned()));
+        paths.push((name, path));
     }
     let mut tenants = Vec::new();
     match &session.tenant {

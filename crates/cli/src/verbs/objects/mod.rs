@@ -227,8 +227,7 @@ impl<'a> Putter<'a> {
         let path = match self.paths.get(name) {
             Some(path) => path.clone(),
             None => {
-                let found = self.session.client.get(&format!("/v1/types/{}", segment(name))).await?;
-                let path = found.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let path = path_of_type(self.session, name).await?.1;
                 self.paths.insert(name.clone(), path.clone());
                 path
             }
@@ -283,6 +282,13 @@ impl<'a> Putter<'a> {
         self.client(of).request(Method::DELETE, &path, HeaderMap::new(), Vec::new().into()).await?.ok()?;
         Ok(())
     }
+}
+
+/// The declaration of a type, and its path: `/{type}` where it says none.
+async fn path_of_type(session: &Session, name: &str) -> Result<(Value, String), Failure> {
+    let found = session.client.get(&format!("/v1/types/{}", segment(name))).await?;
+    let path = found.get("path").and_then(Value::as_str).map_or_else(|| format!("/{name}"), str::to_owned);
+    Ok((found, path))
 }
 
 /// The secret that a server made, as a line to be kept: it is shown this once.

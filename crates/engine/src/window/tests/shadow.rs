@@ -162,3 +162,17 @@ fn a_stretch_never_grows_over_what_was_delivered_and_is_forgotten() {
     b.offer(4, "");
     assert_eq!(skipped(&mut b), [shade(3, 4, 1)], "3 was delivered");
 }
+
+#[test]
+fn nothing_waits_for_an_address_that_nobody_asks() {
+    let mut b = Bench::new(Order::None);
+    b.offer(1, "");
+    assert_eq!(b.starts(), [1]);
+    b.window.set_shadow(true, b.now);
+    b.answer(1, &UNROUTABLE);
+    b.offer(1, "");
+    assert_eq!((b.window.cursor(), skipped(&mut b)), (1, vec![shade(0, 1, 1)]));
+    b.window.set_shadow(false, b.now);
+    b.offer(2, "");
+    assert_eq!(b.starts(), [2]);
+}
