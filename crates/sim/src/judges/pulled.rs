@@ -56,10 +56,16 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
             let same_subject = |other: &EventId| {
                 ordered && other != id && event.subject.is_some() && it.event(*other).is_some_and(|other| other.subject == event.subject)
             };
+            // An ack counts whoever holds the event, also whoever is just being handed it: then its subject is free.
+            let acked = |held: &EventId, from: Timestamp| {
+                let of = |ack: &&crate::history::AckSent| {
+                    ack.subscription == handed.subscription && ack.events.contains(held) && !ack.late.contains(held)
+                };
+                held != id && it.acks.iter().filter(of).any(|ack| ack.answered.is_none_or(|at| from <= at))
+            };
             for other in earlier.iter().filter(|other| !it.leases_ended(subscription, other.from, handed.from)) {
-                for (held, until) in
-                    other.until.iter().filter(|(held, until)| **until > handed.shown && (*held == id || same_subject(held)))
-                {
+                let held = other.until.iter().filter(|(held, until)| **until > handed.shown && (*held == id || same_subject(held)));
+                for (held, until) in held.filter(|(held, _)| !acked(held, other.from)) {
                     wrong.push(format!("{name}: {} holds {held} until {until}", other.worker));
                 }
             }
