@@ -61,8 +61,8 @@ mod tests {
         if waits {
             assert_eq!(clock.next_wake(), Some(event));
             clock.set(event);
+            started.await.unwrap();
         }
-        started.await.unwrap();
         waits
     }
 

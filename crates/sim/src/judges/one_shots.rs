@@ -1,8 +1,8 @@
 //! A one-shot calls about one event, and is done when it has called or never can.
 
 use crate::evidence::{Evidence, awaited, record_of};
-use ringback_model::{StatusName, subscription::State};
-use std::collections::BTreeSet;
+use ringback_model::{StatusName, event::Event, subscription::State};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Whether an order in `from` can still get to one of `targets`.
 fn reachable(from: &str, targets: &[StatusName]) -> bool {
@@ -31,14 +31,18 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
         let from = subscription.revisions.first().map_or(0, |it| it.from);
         let owed = reader.owed(&it.log).into_iter().any(|event| reader.skipped(event.place(&subscription.scope)) == 0);
         let wanted = awaited(until);
-        let ends = |event: &&std::sync::Arc<ringback_model::event::Event>| {
-            let ours = event.tenant == subscription.tenant && event.subject == subscription.subject && event.sequence > from;
-            let Some(of) = event.of.as_ref().filter(|_| ours) else { return false };
+        let ours = |event: &Event| event.tenant == subscription.tenant && event.subject == subscription.subject;
+        let ends = |event: &&Arc<Event>| {
+            let Some(of) = event.of.as_ref().filter(|_| ours(event) && event.sequence > from) else { return false };
             of.deleted || of.entered.as_ref().is_some_and(|it| !reachable(it.as_str(), &wanted))
         };
+        // Where the order stood when it was subscribed to; nobody knows once retention has taken that.
+        let stood =
+            it.log.iter().filter(|event| ours(event) && event.sequence <= from).filter_map(|it| it.of.as_ref()?.entered.as_ref()).last();
+        let hopeless = stood.is_some_and(|it| !reachable(it.as_str(), &wanted));
         // What was skipped need not be heard of; but one may be done with it, since it came, or can't come any more.
-        let can_not_come = it.log.iter().any(|event| ends(&event));
-        let never = it.log.iter().filter(ends).any(|event| reader.skipped(event.sequence) == 0);
+        let can_not_come = hopeless || stood.is_none() || it.log.iter().any(|event| ends(&event));
+        let never = hopeless || it.log.iter().filter(ends).any(|event| reader.skipped(event.sequence) == 0);
         let state = reader.subscription.state;
         if (owed || never) && state != State::Done {
             wrong.push(format!(
