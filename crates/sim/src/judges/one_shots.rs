@@ -37,8 +37,12 @@ pub(super) fn judge(it: &Evidence) -> Vec<String> {
             of.deleted || of.entered.as_ref().is_some_and(|it| !reachable(it.as_str(), &wanted))
         };
         // Where the order stood when it was subscribed to; nobody knows once retention has taken that.
-        let stood =
-            it.log.iter().filter(|event| ours(event) && event.sequence <= from).filter_map(|it| it.of.as_ref()?.entered.as_ref()).last();
+        let stood = it
+            .log
+            .iter()
+            .filter(|event| ours(event) && event.sequence <= from)
+            .filter_map(|it| it.of.as_ref()?.entered.as_ref())
+            .next_back();
         let hopeless = stood.is_some_and(|it| !reachable(it.as_str(), &wanted));
         // What was skipped need not be heard of; but one may be done with it, since it came, or can't come any more.
         let can_not_come = hopeless || stood.is_none() || it.log.iter().any(|event| ends(&event));
