@@ -154,7 +154,10 @@ const DAMAGES: &[(&str, &str)] = &[
     ("conservation", "DELETE FROM attempts WHERE outcome = 'delivered'"),
     ("conservation", "DELETE FROM skipped"),
     ("conservation", "UPDATE readers SET cursor = 999"),
-    ("conservation", "INSERT INTO skipped SELECT subscription, 0, generation, 999, 'planted' FROM readers"),
+    (
+        "conservation",
+        "INSERT INTO skipped (subscription, from_place, generation, to_place, why) SELECT subscription, 0, generation, 999, 'planted' FROM readers",
+    ),
     (
         "conservation",
         "INSERT INTO attempts SELECT subscription, place, n + 10, zeroblob(16), event, generation, at, via, 'delivered', NULL, 200,
