@@ -124,11 +124,23 @@ pub fn feed_of(item: Value) -> Value {
 /// What became of one row of a list that is watched.
 #[must_use]
 pub fn change_of(row: Value) -> Value {
+    let mut erased = body(
+        json!({
+            "id": { "type": "string" },
+            "type": { "type": "string" },
+            "tenant": { "type": "string" },
+            "version": { "type": "integer", "minimum": 1 },
+        }),
+        &["id", "type", "tenant", "version"],
+    );
+    if let Some(members) = erased.as_object_mut() {
+        members.insert("description".into(), "Of a `delete` whose image was erased: what is left of it.".into());
+    }
     object(
         json!({
             "change": { "type": "string", "enum": ["enter", "update", "leave", "delete"], "description": "What it did to the list, filter applied." },
             "event": made_id("evt", "The event that did it."),
-            "resource": row,
+            "resource": { "anyOf": [row, erased] },
         }),
         &[],
     )

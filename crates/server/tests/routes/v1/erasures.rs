@@ -52,3 +52,21 @@ async fn what_is_to_be_erased_is_said_by_one_word() {
     assert_eq!(refused.code(), "409 conflict");
     assert!(refused.text().contains("/payment/123"), "{}", refused.text());
 }
+
+#[tokio::test]
+async fn a_watch_is_told_that_an_erased_one_is_gone_whatever_its_filter() {
+    let world = World::new().await;
+    world.payment("123").await;
+    let asked = world.post("/v1/erasures", json!({ "subject": "/payment/123" })).await;
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    while world.get("/v1/erasures").await.json()["data"][0]["state"] != "done" {
+        tokio::task::yield_now().await;
+    }
+    for query in ["watch=true", "watch=true&currency=usd"] {
+        let changes = world.get(&format!("/payment?{query}")).await;
+        let data = changes.json()["data"].clone();
+        assert_eq!(data.as_array().map(Vec::len), Some(1), "{query}: {data}");
+        assert_eq!(data[0]["change"], "delete", "{query}");
+        assert_eq!(data[0]["resource"], json!({ "id": "123", "type": "payment", "tenant": "default", "version": 2 }), "{query}");
+    }
+}
