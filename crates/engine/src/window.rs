@@ -39,7 +39,7 @@ pub use expiring::EXPIRED;
 pub use leasing::{Acked, LeaseId, Leased, Nacked};
 pub use replaying::{REPLAY_DELAYS, Replayed};
 pub use settling::Settling;
-pub use trying::{Effect, GONE_APART, RETRY_SHARE_PERCENT, RetryRefused, Start, UNROUTABLE_RECHECK};
+pub use trying::{ABORT_PAUSE, Effect, GONE_APART, RETRY_SHARE_PERCENT, RetryRefused, Start, UNROUTABLE_RECHECK};
 
 use crate::health::{Endpoint, Rules};
 use leasing::Leases;
@@ -275,6 +275,8 @@ pub struct Window {
     /// When the last try started.
     started_at: Timestamp,
     hold: Option<Hold>,
+    /// A try could not even be made: nothing starts before this.
+    again_at: Option<Timestamp>,
     failing: Option<(&'static str, Timestamp)>,
     ok_since: Option<Timestamp>,
     gone_at: Option<Timestamp>,
@@ -333,6 +335,7 @@ impl Window {
             asked: None,
             started_at: now,
             hold: None,
+            again_at: None,
             failing: None,
             ok_since: None,
             gone_at: None,

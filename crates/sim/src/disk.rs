@@ -98,6 +98,13 @@ pub struct Archive {
     pub readers: BTreeMap<u32, Swept>,
 }
 
+impl Archive {
+    /// Where the floor of a scope would be if no more had gone than was asked for.
+    fn asked_floor(&self, scope: &Scope) -> Place {
+        self.events.range(..=self.asked).filter(|(_, it)| scope.holds(&it.tenant)).map(|(_, it)| it.place(scope)).max().unwrap_or(0)
+    }
+}
+
 /// What retention took of a reader, or may yet take.
 #[derive(Clone, Debug, Default)]
 pub struct Swept {
@@ -598,7 +605,7 @@ impl Log for Disk {
     async fn bounds(&self, scope: &Scope) -> Result<Bounds, StoreError> {
         let out = self.reading().await?.bounds(scope).await;
         self.dawdle().await;
-        out
+        if self.has(Plant::FloorForgotten) { out.map(|it| Bounds { floor: self.archive().asked_floor(scope), ..it }) } else { out }
     }
 
     async fn events_after(&self, scope: &Scope, after: Place, slice: Slice) -> Result<Vec<Arc<Event>>, StoreError> {
@@ -827,7 +834,7 @@ impl Retention for Disk {
             let mut archive = self.archive();
             archive.asked = archive.asked.max(to);
         }
-        let to = if self.has(Plant::FloorPassesTooMuch) { Seq::MAX } else { to };
+        let to = if self.has(Plant::FloorPassesTooMuch) || self.has(Plant::FloorForgotten) { Seq::MAX } else { to };
         let floor = memory.truncate(to, limit).await?;
         self.journal.say(format_args!("disk: the log begins after {floor}"));
         let (now, mut archive) = (self.machine.now(), self.archive());

@@ -56,6 +56,8 @@ pub enum Plant {
     SequenceGap,
     /// Retention takes all that there is.
     FloorPassesTooMuch,
+    /// The store takes more than retention asked for, and says that nothing was taken.
+    FloorForgotten,
     /// Events that are read have no deadline.
     DeadlineForgotten,
     /// What a worker was handed is seen to be handed out once more while it holds.
@@ -74,7 +76,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::AckBeforeSync,
         Self::RowForgotten,
         Self::PageCutInsideSet,
@@ -100,6 +102,7 @@ impl Plant {
         Self::HintLost,
         Self::SequenceGap,
         Self::FloorPassesTooMuch,
+        Self::FloorForgotten,
         Self::DeadlineForgotten,
         Self::LeaseForgotten,
         Self::ShadowLost,

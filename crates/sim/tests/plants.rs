@@ -56,6 +56,7 @@ plants! {
     verify_finds_a_lost_exception: ExceptionLost => "verified",
     verify_finds_a_cursor_that_passed_something: CursorPastInFlight => "verified",
     retention_takes_what_is_young: FloorPassesTooMuch => "retention",
+    a_feed_passes_what_retention_took: FloorForgotten => "feeds",
     a_deadline_is_forgotten: DeadlineForgotten => "deadlines",
     the_log_has_a_gap: SequenceGap => "sequence",
     what_is_held_is_handed_out_again: LeaseForgotten => "pulled",

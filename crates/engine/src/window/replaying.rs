@@ -5,7 +5,7 @@
 //!
 //! Not here: what a replay picks, and how often it tries (`replay`).
 
-use super::Window;
+use super::{ABORT_PAUSE, Window};
 use crate::{
     health::{Class, Endpoint, Gate, Notice, class},
     retry::{self, Next},
@@ -43,7 +43,7 @@ impl Window {
     /// left alone is asked by a replay only if nothing else is there to ask it with.
     #[must_use]
     pub fn may_replay(&self, now: Timestamp) -> bool {
-        if !self.may_start() || self.hold.as_ref().is_some_and(|it| now < it.resume_at) {
+        if !self.may_start() || self.not_before().is_some_and(|it| now < it) {
             return false;
         }
         let idle = self.wants(now).is_none();
@@ -65,7 +65,7 @@ impl Window {
             // Waits for the end of a try.
             Some(it) => it.turn(self.in_flight())?,
         };
-        Some(self.hold.as_ref().map_or(turn, |it| it.resume_at.max(turn)))
+        Some(self.not_before().map_or(turn, |it| it.max(turn)))
     }
 
     /// Whether a try of this delivery has to wait for another one: of itself, or of its subject.
@@ -81,6 +81,7 @@ impl Window {
             self.probe = Some(place);
         }
         self.started_at = now;
+        self.again_at = None;
         if let Some(endpoint) = &mut self.endpoint {
             endpoint.handle_start(now);
         }
@@ -128,11 +129,12 @@ impl Window {
         Some(Replayed { next, spent, gone, notice })
     }
 
-    /// A replay's try ended without a verdict.
+    /// A replay's try ended without a verdict, since it could not be made: as `handle_abort`.
     pub fn handle_replay_abort(&mut self, place: Place, now: Timestamp) {
-        let subject = self.end_replay(place);
+        let Some(subject) = self.end_replay(place) else { return };
+        self.again_at = Some(now + ABORT_PAUSE);
         self.probe.take_if(|it| *it == place);
-        self.refresh_line(subject.flatten().as_ref(), now);
+        self.refresh_line(subject.as_ref(), now);
     }
 
     fn end_replay(&mut self, place: Place) -> Option<Option<Arc<Subject>>> {

@@ -369,6 +369,10 @@ fn an_aborted_try_was_not_spent() {
     b.window.handle_abort(7, b.now);
     assert_eq!((b.window.in_flight(), b.window.queued()), (0, 1));
     assert_eq!(b.exceptions(), "2:retrying+10/1");
+    // Whatever was in its way would be in its way again at once.
+    assert_eq!((b.window.wants(b.now), b.starts()), (None, vec![]));
+    assert_eq!(b.window.next_start(), Some(b.now + ABORT_PAUSE));
+    b.pass_secs(1);
     assert_eq!(b.starts(), [1, 2]);
     assert_eq!((b.started[&1].try_no, b.started[&2].try_no), (1, 2));
 }

@@ -18,6 +18,9 @@ use ringback_model::{
 /// How long a reader whose address cannot be called waits before it asks again.
 pub const UNROUTABLE_RECHECK: Duration = Duration::from_secs(3_600);
 
+/// How long a reader waits of which a try could not even be made: its event could not be read, or not be signed.
+pub const ABORT_PAUSE: Duration = Duration::from_secs(1);
+
 /// The least time between two 410s that suspend a subscription.
 pub const GONE_APART: Duration = Duration::from_secs(60);
 
@@ -113,7 +116,7 @@ impl Window {
     }
 
     fn pick(&self, fresh_only: bool, now: Timestamp) -> Option<Pick> {
-        if !self.may_start() || self.hold.as_ref().is_some_and(|it| now < it.resume_at) {
+        if !self.may_start() || self.not_before().is_some_and(|it| now < it) {
             return None;
         }
         match self.gate(now) {
@@ -156,6 +159,7 @@ impl Window {
             }
         }?;
         self.started_at = now;
+        self.again_at = None;
         self.replay_was_last = false;
         if let Some(endpoint) = &mut self.endpoint {
             endpoint.handle_start(now);
@@ -221,16 +225,21 @@ impl Window {
         };
         if !self.is_closed() {
             // It is asked with whatever there is, due or not.
-            let at = turn.max(self.hold.as_ref().map(|it| it.resume_at));
+            let at = turn.max(self.not_before());
             return at.filter(|_| pending);
         }
-        let by_time = match &self.hold {
-            Some(hold) if !self.ready.is_empty() => Some(hold.resume_at),
-            Some(hold) => self.oldest_due().map(|it| it.max(hold.resume_at)),
+        let by_time = match self.not_before() {
+            Some(at) if !self.ready.is_empty() => Some(at),
+            Some(at) => self.oldest_due().map(|it| it.max(at)),
             None if !self.ready.is_empty() && turn.is_some_and(|it| it > self.started_at) => turn,
             None => self.oldest_due(),
         }?;
         Some(turn.map_or(by_time, |it| it.max(by_time)))
+    }
+
+    /// Before this nothing starts.
+    pub(super) fn not_before(&self) -> Option<Timestamp> {
+        self.hold.as_ref().map(|it| it.resume_at).max(self.again_at)
     }
 
     fn is_closed(&self) -> bool {
@@ -279,9 +288,11 @@ impl Window {
         Some(Effect { next, gone, notice })
     }
 
-    /// A try ended without a verdict (we are shutting down): it was not spent.
+    /// A try ended without a verdict, since it could not be made: it was not spent. Whatever was in its
+    /// way is in the way of others, too, so nothing starts for `ABORT_PAUSE`.
     pub fn handle_abort(&mut self, place: Place, now: Timestamp) {
         if self.end_try(place).is_some() {
+            self.again_at = Some(now + ABORT_PAUSE);
             self.probe.take_if(|it| *it == place);
             self.returned(place, now);
         }

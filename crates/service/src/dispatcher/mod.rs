@@ -462,7 +462,7 @@ impl Dispatcher {
                 // The event could not be read, or the try broke: not the endpoint's fault.
                 reader.window.handle_abort(place, now);
                 reader.caught_up &= !reader.window.is_shadow();
-                self.timers.insert((now + STORE_PAUSE, no));
+                self.ready.insert(no);
                 return;
             }
             Some(came) => {

@@ -239,7 +239,7 @@ impl Dispatcher {
                 run.handle_abort(place);
                 run.handle_floor(floor);
             }
-            self.timers.insert((now + STORE_PAUSE, no));
+            self.ready.insert(no);
             return;
         };
         let attempt::Came { attempt, outcome, .. } = came;

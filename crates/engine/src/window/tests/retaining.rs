@@ -41,5 +41,6 @@ fn one_that_came_back_without_a_verdict_goes_with_the_next_look() {
     b.started.clear();
     b.window.handle_abort(1, b.now);
     assert_eq!((b.window.below(1), b.window.drop_below(1, b.now)), (0, 1));
+    b.pass(ABORT_PAUSE);
     assert_eq!(b.starts(), [2], "its subject is free");
 }
