@@ -7,13 +7,14 @@
 
 use super::{ABORT_PAUSE, Window};
 use crate::{
-    health::{Class, Endpoint, Gate, Notice, class},
+    health::{Gate, Notice},
     retry::{self, Next},
 };
 use ringback_model::{
     Subject, Timestamp,
     delivery::{Attempt, Exception, ExceptionState, Outcome},
     event::Place,
+    replay::Only,
     subscription::RevisionNo,
 };
 use std::sync::Arc;
@@ -108,8 +109,8 @@ impl Window {
         let started = attempt.at;
         self.attempts.push(attempt);
         self.unsettled_since.get_or_insert(now);
-        let frozen = self.endpoint.as_ref().is_some_and(Endpoint::is_frozen) && matches!(class(outcome), Class::Endpoint { .. });
-        let next = retry::next(if frozen { 1 } else { tries }, outcome, &REPLAY_DELAYS, now, jitter);
+        let free = self.costs_nothing(outcome);
+        let next = retry::next(if free { 1 } else { tries }, outcome, &REPLAY_DELAYS, now, jitter);
         if next == Next::Delivered && self.parked(place).is_some() {
             self.touch(place, now);
             self.remove_exception(place);
@@ -125,7 +126,7 @@ impl Window {
             None => Notice::Nothing,
         };
         let gone = self.note_health(outcome, now);
-        let spent = !frozen && !matches!(next, Next::Hold { .. });
+        let spent = !free && !matches!(next, Next::Hold { .. });
         Some(Replayed { next, spent, gone, notice })
     }
 
@@ -147,6 +148,14 @@ impl Window {
     #[must_use]
     pub fn parked(&self, place: Place) -> Option<&Exception> {
         self.exception(place).filter(|it| matches!(it.state, ExceptionState::Parked { .. }))
+    }
+
+    /// Whether a delivery that a replay picked a moment ago is not its business any more: the window tries it
+    /// by itself, or it is not parked any more where only what failed is asked for.
+    #[must_use]
+    pub fn is_in_other_hands(&self, place: Place, only: Only) -> bool {
+        let parked = self.parked(place).is_some();
+        !parked && (only == Only::Failed || self.exception(place).is_some())
     }
 
     /// Whether a replay has a try of this delivery in flight.

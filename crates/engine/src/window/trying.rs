@@ -256,9 +256,7 @@ impl Window {
         let started = attempt.at;
         self.attempts.push(attempt);
         self.unsettled_since.get_or_insert(now);
-        let frozen = self.endpoint.as_ref().is_some_and(Endpoint::is_frozen) && matches!(class(outcome), Class::Endpoint { .. });
-        // Where no token was to be had the endpoint wasn't asked.
-        let free = frozen || oauth::is_of_token(outcome);
+        let free = self.costs_nothing(outcome);
         let next = if free {
             // Not its fault: nobody pays for it with a try.
             let drawn = retry::delay(&self.limits.delays, tries.max(1), jitter).unwrap_or(UNROUTABLE_RECHECK);
@@ -286,6 +284,12 @@ impl Window {
         };
         let gone = self.note_health(outcome, now);
         Some(Effect { next, gone, notice })
+    }
+
+    /// Whether nobody pays for this with a try: it is us, or no token was to be had, so that the endpoint wasn't asked.
+    pub(super) fn costs_nothing(&self, outcome: &Outcome) -> bool {
+        let frozen = self.endpoint.as_ref().is_some_and(Endpoint::is_frozen) && matches!(class(outcome), Class::Endpoint { .. });
+        frozen || oauth::is_of_token(outcome)
     }
 
     /// A try ended without a verdict, since it could not be made: it was not spent. Whatever was in its

@@ -19,7 +19,7 @@ use ringback_model::{
     ReplayId, Timestamp,
     delivery::Via,
     event::Place,
-    replay::{Only, Replay},
+    replay::Replay,
     subscription::Generation,
 };
 use std::collections::BTreeMap;
@@ -103,12 +103,6 @@ fn peek<'a>(window: &Window, run: &'a Run, now: Timestamp) -> Option<&'a Picked>
     run.peek(now, |no| window.is_ordered(no), |it| window.is_busy(it.place, it.subject.as_ref(), it.revision))
 }
 
-/// Whether a delivery that was picked a moment ago is not the replay's business any more.
-fn in_other_hands(window: &Window, only: Only, place: Place) -> bool {
-    let tried_by_itself = window.exception(place).is_some() && window.parked(place).is_none();
-    tried_by_itself || (only == Only::Failed && window.parked(place).is_none())
-}
-
 impl Reader {
     /// What it has to start: of its own, else of a replay.
     pub(super) fn wants(&self, now: Timestamp) -> Option<Wants> {
@@ -163,7 +157,7 @@ impl Dispatcher {
         let Some(reader) = self.readers.get_mut(&no) else { return };
         let window = &reader.window;
         let Some(run) = reader.replaying.running_mut() else { return };
-        while let Some(place) = peek(window, run, now).map(|it| it.place).filter(|it| in_other_hands(window, run.row().only, *it)) {
+        while let Some(place) = peek(window, run, now).map(|it| it.place).filter(|it| window.is_in_other_hands(*it, run.row().only)) {
             run.drop_item(place);
         }
         run.end_if_through(now);
@@ -206,7 +200,7 @@ impl Dispatcher {
             return false;
         }
         let Some(run) = reader.replaying.runs.iter_mut().find(|it| it.is_running()) else { return false };
-        if peek(window, run, now).is_none_or(|it| in_other_hands(window, run.row().only, it.place)) {
+        if peek(window, run, now).is_none_or(|it| window.is_in_other_hands(it.place, run.row().only)) {
             return false;
         }
         let start = run.poll_start(now, |no| window.is_ordered(no), |it| window.is_busy(it.place, it.subject.as_ref(), it.revision));

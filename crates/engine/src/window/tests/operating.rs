@@ -134,6 +134,16 @@ fn a_replay_gives_up_after_its_own_tries() {
 }
 
 #[test]
+fn a_replay_pays_nothing_for_want_of_a_token() {
+    let mut b = with_parked(limits());
+    for _ in 0..10 {
+        assert!(b.replay(1, "/a"));
+        let replayed = b.replayed(1, 4, &failed("token-refused"));
+        assert!(matches!(replayed.next, Next::RetryAt(_)) && !replayed.spent, "{replayed:?}");
+    }
+}
+
+#[test]
 fn what_is_owed_comes_first_and_replays_hold_the_share_of_retries_at_most() {
     let mut b = with_parked(Limits { concurrency_max: 10, ..limits() });
     for place in 6..=40 {
