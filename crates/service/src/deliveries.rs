@@ -121,8 +121,7 @@ impl Service {
                         Scope::All => None,
                     };
                     // Not by `find`, which would ask for the registry again while it is held here.
-                    let shown = |it: &Subscription| it.scope != Scope::All || ctx.authority() == Authority::Operator;
-                    registry.subscriptions_of(tenant).filter(|it| shown(it)).cloned().collect()
+                    registry.subscriptions_of(tenant).filter(|it| may_see(ctx, it)).cloned().collect()
                 };
                 self.exceptions_page(ctx, &["deliveries", "", binding], all, &query).await
             }

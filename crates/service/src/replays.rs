@@ -9,7 +9,7 @@
 
 pub(crate) mod pick;
 
-use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, page::Page};
+use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, page::Page, subscriptions::may_see};
 use ringback_engine::tokens::PageKey;
 use ringback_model::{
     ReplayId, SubscriptionId, Timestamp,
@@ -64,9 +64,7 @@ impl Service {
     pub async fn create_replay(&self, ctx: &Ctx, new: NewReplay, write: Write<ReplayView>) -> Result<Outcome<ReplayView>, Error> {
         let (service, ctx) = (self.clone(), ctx.clone());
         self.whole(async move {
-            let found = service.find_to_change(&ctx, &new.subscription)?;
-            let _turn = service.turn_with(&found).await;
-            let subscription = service.find_to_change(&ctx, &new.subscription)?;
+            let (_turn, subscription) = service.turn_to_change(&ctx, &new.subscription).await?;
             let replay = service.planned(&ctx, &subscription, &new).await?;
             let kept = service.inner.store.replays(None, Some(subscription.no), None, usize::MAX).await?;
             let (running, ended): (Vec<_>, Vec<_>) = kept.into_iter().partition(|it| it.progress.state == ReplayState::Running);
@@ -191,8 +189,7 @@ impl Service {
     /// The replay with its subscription, if the caller may see that.
     fn shown_replay(&self, ctx: &Ctx, replay: Replay) -> Option<ReplayView> {
         let subscription = self.registry().subscription_no(replay.subscription).cloned()?;
-        let seen = ctx.scope.holds(&subscription.tenant) && (subscription.scope != Scope::All || ctx.authority() == Authority::Operator);
-        seen.then(|| ReplayView { replay, subscription: subscription.id.clone() })
+        may_see(ctx, &subscription).then(|| ReplayView { replay, subscription: subscription.id.clone() })
     }
 
     /// Replays, the last one first; of one subscription if it is named.
@@ -245,8 +242,7 @@ impl Service {
         let (service, ctx) = (self.clone(), ctx.clone());
         self.whole(async move {
             let found = service.replay(&ctx, id).await?;
-            let subscription = service.find_to_change(&ctx, &found.subscription)?;
-            let _turn = service.turn_with(&subscription).await;
+            let (_turn, subscription) = service.turn_to_change(&ctx, &found.subscription).await?;
             let mut view = service.replay(&ctx, id).await?;
             if view.replay.progress.state == ReplayState::Running {
                 match service.inner.dispatcher.cancel_replay(subscription.no, id).await {

@@ -528,6 +528,9 @@ impl Service {
         }
         let result = match self.patched(before, patch, read) {
             Ok((Some(after), secret)) => {
+                if after.token_url().is_none() {
+                    self.inner.tokens.forget(before.no);
+                }
                 let told = self.told_of_state(before, &after)?;
                 let also = Also { secret, told, ..Also::default() };
                 self.replace_with(ctx, before, after, "subscription.update", also, write).await
@@ -781,8 +784,7 @@ impl Service {
     /// `NotFound`, `Forbidden`; `StarNotPossible` where it is one tenant's and the request is about all of them.
     pub(crate) fn find_to_change(&self, ctx: &Ctx, id: &SubscriptionId) -> Result<Arc<Subscription>, Error> {
         let found = self.find(ctx, id)?;
-        ctx.require(found.authority, || "change a subscription that an operator made".into())?;
-        one_tenants(ctx, &found)?;
+        may_change(ctx, &found)?;
         Ok(found)
     }
 
@@ -805,6 +807,12 @@ pub(crate) fn may_see(ctx: &Ctx, it: &Subscription) -> bool {
 /// changes, the limits and the keys of repeated requests are that tenant's.
 pub(crate) fn one_tenants(ctx: &Ctx, it: &Subscription) -> Result<(), Error> {
     if ctx.scope == Scope::All && it.scope != Scope::All { Err(Error::StarNotPossible) } else { Ok(()) }
+}
+
+/// Refuses to change, or have sent, what only an operator may, and what is one tenant's under `*`.
+pub(crate) fn may_change(ctx: &Ctx, it: &Subscription) -> Result<(), Error> {
+    ctx.require(it.authority, || "change a subscription that an operator made".into())?;
+    one_tenants(ctx, it)
 }
 
 /// Who owns a new subscription, and whose events it reads.

@@ -398,7 +398,12 @@ fn an_id_that_two_tenants_chose_is_not_guessed_at() {
     world.pass(Duration::from_secs(1));
     let query = DeliveryQuery { event: Some(event.events[0].event.id), limit: 10, ..DeliveryQuery::default() };
     let seen = world.run(world.service.deliveries(&world.operator_ctx("*"), query)).unwrap().items;
-    assert_eq!(world.run(world.service.delivery(&world.operator_ctx("*"), seen[0].id)).unwrap().id, seen[0].id);
+    let star = world.operator_ctx("*");
+    assert_eq!(world.run(world.service.delivery(&star, seen[0].id)).unwrap().id, seen[0].id);
+    let cancelled = world.run(world.service.cancel_delivery(&star, seen[0].id, Write::plain()));
+    assert!(matches!(cancelled, Err(Error::StarNotPossible)), "{cancelled:?}");
+    let retried = world.run(world.service.retry_delivery(&star, seen[0].id, Write::plain()));
+    assert!(matches!(retried, Err(Error::StarNotPossible)), "{retried:?}");
 }
 
 #[test]

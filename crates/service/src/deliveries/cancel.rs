@@ -1,7 +1,7 @@
 //! Cancelling one delivery: it becomes a skipped range of one place.
 
 use super::DeliveryView;
-use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision};
+use crate::{Ctx, Error, Outcome, Service, Write, idempotency::Decision, subscriptions::may_change};
 use ringback_engine::window::CancelRefused;
 use ringback_model::{DeliveryId, delivery::DeliveryState};
 use ringback_ports::store::{AuditEntry, ChangeSet};
@@ -11,13 +11,13 @@ impl Service {
     /// tried again, unless a replay sends it. One that is skipped already stays so.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` (an operator made the subscription), `Conflict` (it is under way or delivered, or the
+    /// `NotFound`, `Forbidden` (an operator made the subscription), `StarNotPossible` (it is one tenant's), `Conflict` (it is under way or delivered, or the
     /// one delivery of a one-shot), `LimitReached`.
     pub async fn cancel_delivery(&self, ctx: &Ctx, id: DeliveryId, write: Write<DeliveryView>) -> Result<Outcome<DeliveryView>, Error> {
         let (service, ctx) = (self.clone(), ctx.clone());
         self.whole(async move {
             let (subscription, event) = service.parts(&ctx, id).await?;
-            ctx.require(subscription.authority, || "cancel a delivery of a subscription that an operator made".into())?;
+            may_change(&ctx, &subscription)?;
             if subscription.until.is_some() {
                 let id = &subscription.id;
                 let detail = format!("{id} calls once, and this is its one delivery. Delete the subscription instead, or pause it.");

@@ -9,7 +9,8 @@ use ringback_model::{
 };
 use std::time::Duration;
 
-/// An event is committed at the latest so long after it was decided: the writer refuses what would wait longer.
+/// An event is committed so long after it was decided at most, unless the disk stands still for longer: then a
+/// search by `until` may not show it.
 pub(super) const COMMITTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Which deliveries are asked for. What is not said does not count.

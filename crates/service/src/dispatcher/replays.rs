@@ -15,13 +15,7 @@ use ringback_engine::{
     replay::{Picked, Run},
     window::{Start, Window},
 };
-use ringback_model::{
-    ReplayId, Timestamp,
-    delivery::Via,
-    event::Place,
-    replay::Replay,
-    subscription::Generation,
-};
+use ringback_model::{ReplayId, Timestamp, delivery::Via, event::Place, replay::Replay, subscription::Generation};
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 

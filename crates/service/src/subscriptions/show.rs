@@ -1,12 +1,11 @@
 //! Subscriptions as they are shown: where they stand, and how they do.
 
-use super::{Health, SubscriptionView};
+use super::{Health, SubscriptionView, may_see};
 use crate::{Ctx, Error, Service, dispatcher, page::Page};
 use ringback_engine::window::HealthState;
 use ringback_model::{
     SubscriptionId,
     event::{Place, Scope},
-    key::Authority,
     subscription::{State, Subscription},
 };
 use ringback_ports::store::Slice;
@@ -35,11 +34,7 @@ impl Service {
                 Scope::Tenant(it) => Some(it),
                 Scope::All => None,
             };
-            let mut all: Vec<Arc<Subscription>> = registry
-                .subscriptions_of(tenant)
-                .filter(|it| it.scope != Scope::All || ctx.authority() == Authority::Operator)
-                .cloned()
-                .collect();
+            let mut all: Vec<Arc<Subscription>> = registry.subscriptions_of(tenant).filter(|it| may_see(ctx, it)).cloned().collect();
             all.sort_by_cached_key(name);
             let rows = all.into_iter().filter(|it| after.as_ref().is_none_or(|at| name(it) > *at));
             self.id_page(ctx, "subscriptions", rows, limit, name)
