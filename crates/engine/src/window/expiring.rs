@@ -19,7 +19,8 @@ impl Window {
     /// subject that was not tried yet: ask again when that is over. A deadline is over from its moment on.
     pub fn poll_expired(&mut self, now: Timestamp) -> Vec<(Place, EventId)> {
         let mut parked = Vec::new();
-        loop {
+        // In a shadow nothing is owed.
+        while !self.is_shadow() {
             let over: Vec<Place> =
                 self.expiring.range(..=(now, Place::MAX)).map(|(_, place)| *place).filter(|it| self.may_expire(*it)).collect();
             if over.is_empty() {
@@ -42,6 +43,9 @@ impl Window {
     /// When `poll_expired` has something next.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
+        if self.is_shadow() {
+            return None;
+        }
         self.expiring.iter().find(|(_, place)| self.may_expire(*place)).map(|(at, _)| *at)
     }
 
@@ -54,8 +58,7 @@ impl Window {
         // A restart knows only the exceptions: whoever asks for a try of this one would take it for the first of its subject.
         let waiting = || subject.and_then(|it| self.lines.get(it)).and_then(|it| it.waiting.first().copied());
         let behind = self.is_ordered(revision) && waiting().is_some_and(|first| first < place);
-        // In a shadow nothing is owed.
-        !in_flight && !behind && !self.is_planned(place) && !self.is_shadow()
+        !in_flight && !behind && !self.is_planned(place)
     }
 
     /// Its delivery is over, or another row says when.
