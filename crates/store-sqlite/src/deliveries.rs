@@ -49,7 +49,8 @@ impl Deliveries for SqliteStore {
             + 1_024 * settlement.attempts.len()
             + 256 * settlement.exceptions.len()
             + 16 * settlement.removed.len()
-            + 64 * settlement.skipped.len();
+            + 64 * settlement.skipped.len()
+            + settlement.replays.iter().map(|it| 512 + 256 * it.progress.again.len() + 8 * it.progress.above.len()).sum::<usize>();
         self.writer.submit(Entry::OrWait, bytes, move |tx| settle(tx, &settlement)).await?
     }
 
@@ -327,19 +328,7 @@ impl Reading {
         let mut rows = statement.query(params![subscription, sql::place(from), sql::place(to)])?;
         let mut out: Vec<AttemptSummary> = Vec::new();
         while let Some(row) = rows.next()? {
-            let last = attempt(row)?;
-            let place = last.place;
-            let arrived = last.succeeded().then_some(last.generation);
-            let (succeeded_in, replayed_in) = if last.via == Via::Replay { (None, arrived) } else { (arrived, None) };
-            match out.last_mut().filter(|it| it.place == place) {
-                Some(sum) => {
-                    sum.count += 1;
-                    sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
-                    sum.replayed_in = sum.replayed_in.max(replayed_in);
-                    sum.last = last;
-                }
-                None => out.push(AttemptSummary { place, count: 1, last, succeeded_in, replayed_in }),
-            }
+            AttemptSummary::add(&mut out, attempt(row)?);
         }
         Ok(out)
     }

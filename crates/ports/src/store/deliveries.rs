@@ -4,7 +4,7 @@ use super::StoreError;
 use async_trait::async_trait;
 use ringback_model::{
     EventId,
-    delivery::{Attempt, Exception, SkippedRange},
+    delivery::{Attempt, Exception, SkippedRange, Via},
     event::Place,
     replay::Replay,
     subscription::{Generation, Subscription},
@@ -73,6 +73,21 @@ pub struct AttemptSummary {
 }
 
 impl AttemptSummary {
+    /// Adds the next attempt, in order of place and number, to the sums of those before it.
+    pub fn add(sums: &mut Vec<Self>, attempt: Attempt) {
+        let arrived = attempt.succeeded().then_some(attempt.generation);
+        let (succeeded_in, replayed_in) = if attempt.via == Via::Replay { (None, arrived) } else { (arrived, None) };
+        match sums.last_mut().filter(|it| it.place == attempt.place) {
+            Some(sum) => {
+                sum.count += 1;
+                sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
+                sum.replayed_in = sum.replayed_in.max(replayed_in);
+                sum.last = attempt;
+            }
+            None => sums.push(Self { place: attempt.place, count: 1, last: attempt, succeeded_in, replayed_in }),
+        }
+    }
+
     /// The latest generation in which the event arrived, by whatever try.
     #[must_use]
     pub fn delivered_in(&self) -> Option<Generation> {

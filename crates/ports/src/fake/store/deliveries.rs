@@ -121,18 +121,8 @@ fn summaries(reader: &Reader, from: Place, to: Place) -> Vec<AttemptSummary> {
     if from >= to {
         return out;
     }
-    for ((place, _), attempt) in reader.attempts.range((from.saturating_add(1), 0)..=(to, u32::MAX)) {
-        let arrived = attempt.succeeded().then_some(attempt.generation);
-        let (succeeded_in, replayed_in) = if attempt.via == Via::Replay { (None, arrived) } else { (arrived, None) };
-        match out.last_mut().filter(|it| it.place == *place) {
-            Some(sum) => {
-                sum.count += 1;
-                sum.last = attempt.clone();
-                sum.succeeded_in = sum.succeeded_in.max(succeeded_in);
-                sum.replayed_in = sum.replayed_in.max(replayed_in);
-            }
-            None => out.push(AttemptSummary { place: *place, count: 1, last: attempt.clone(), succeeded_in, replayed_in }),
-        }
+    for attempt in reader.attempts.range((from.saturating_add(1), 0)..=(to, u32::MAX)).map(|it| it.1) {
+        AttemptSummary::add(&mut out, attempt.clone());
     }
     out
 }

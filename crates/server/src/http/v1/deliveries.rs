@@ -2,7 +2,7 @@
 
 use crate::http::{answer::Answer, call::Call, failure::Failure};
 use http::StatusCode;
-use ringback_model::{DeliveryId, EventId, Subject, SubscriptionId, delivery::DeliveryState, subscription::TypePattern};
+use ringback_model::{DeliveryId, EventId, Subject, SubscriptionId, delivery::DeliveryState};
 use ringback_service::{DeliveryQuery, DeliveryView};
 use ringback_wire::{self as wire, AttemptView, list::List};
 
@@ -20,8 +20,7 @@ pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
             |it| it.parse::<u16>().ok().filter(|it| (100..=999).contains(it)),
             || "a status code, 100 to 999".into(),
         )?,
-        types: parameter(&call, "types", types, || "event types joined by commas, such as `payment.completed` or `payment.*`".into())?
-            .unwrap_or_default(),
+        types: super::events::types(&call)?,
         subject: parameter(&call, "subject", |it| Subject::parse(it).ok(), || "a subject, such as `/payment/123`".into())?,
         since: parameter(&call, "since", |it| wire::read::parse_time(it).ok(), || TIME.into())?,
         until: parameter(&call, "until", |it| wire::read::parse_time(it).ok(), || TIME.into())?,
@@ -34,10 +33,6 @@ pub(crate) async fn list(call: Call) -> Result<Answer, Failure> {
 }
 
 const TIME: &str = "an RFC 3339 time, such as `2026-11-23T18:00:00Z`";
-
-fn types(text: &str) -> Option<Vec<TypePattern>> {
-    text.split(',').map(|it| TypePattern::parse(it.trim()).ok()).collect()
-}
 
 fn parameter<T>(
     call: &Call,

@@ -84,7 +84,8 @@ async fn read(call: &Call, query: FeedQuery) -> Result<Answer, Failure> {
     Ok(Answer::json(StatusCode::OK, list::feed_bytes(rows, &page.cursor, page.has_more, page.lag)))
 }
 
-fn types(call: &Call) -> Result<Vec<TypePattern>, Failure> {
+/// The query parameter `types`; none given means all.
+pub(super) fn types(call: &Call) -> Result<Vec<TypePattern>, Failure> {
     match call.query.one("types") {
         None => Ok(Vec::new()),
         Some(text) => parse_types(text).map_err(|rule| Failure::parameter("types", text, rule)),
