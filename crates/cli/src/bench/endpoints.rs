@@ -78,58 +78,55 @@ fn free_port() -> SocketAddr {
 
 /// An endpoint that answers 200 at once.
 pub(super) async fn healthy(receipts: Arc<Receipts>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(free_port()).await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors, most likely: let some connections end first.
-                pace::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let receipts = Arc::clone(&receipts);
-            tokio::spawn(async move {
-                let _ = stream.set_nodelay(true);
-                let mut stream = BufReader::new(stream);
-                while let Some(body) = request(&mut stream).await {
-                    if stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
-                        return;
-                    }
-                    let answered = pace::wall();
-                    if let Ok(event) = serde_json::from_slice::<Event>(&body)
-                        && let Ok(made) = event.timestamp.parse::<Timestamp>()
-                    {
-                        receipts.add(event.data.n, answered.since(made));
-                    }
+    listen(move |stream| {
+        let receipts = Arc::clone(&receipts);
+        async move {
+            let _ = stream.set_nodelay(true);
+            let mut stream = BufReader::new(stream);
+            while let Some(body) = request(&mut stream).await {
+                if stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
+                    return;
                 }
-            });
+                let answered = pace::wall();
+                if let Ok(event) = serde_json::from_slice::<Event>(&body)
+                    && let Ok(made) = event.timestamp.parse::<Timestamp>()
+                {
+                    receipts.add(event.data.n, answered.since(made));
+                }
+            }
         }
-    });
-    Ok(address)
+    })
+    .await
 }
 
 /// An endpoint that answers a byte a second, for as long as it is let.
 pub(super) async fn dribbler() -> io::Result<SocketAddr> {
+    listen(|stream| async {
+        let mut stream = BufReader::new(stream);
+        if request(&mut stream).await.is_none() {
+            return;
+        }
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {DRIBBLE_BYTES}\r\n\r\n");
+        let mut written = stream.get_mut().write_all(head.as_bytes()).await;
+        while written.is_ok() {
+            pace::sleep(Duration::from_secs(1)).await;
+            written = stream.get_mut().write_all(b".").await;
+        }
+    })
+    .await
+}
+
+/// A listener that serves each connection by itself.
+async fn listen<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(free_port()).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                pace::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                if request(&mut stream).await.is_none() {
-                    return;
-                }
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {DRIBBLE_BYTES}\r\n\r\n");
-                let mut written = stream.get_mut().write_all(head.as_bytes()).await;
-                while written.is_ok() {
-                    pace::sleep(Duration::from_secs(1)).await;
-                    written = stream.get_mut().write_all(b".").await;
-                }
-            });
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(serve(stream))),
+                // Out of descriptors, most likely: let some connections end first.
+                Err(_) => pace::sleep(Duration::from_millis(50)).await,
+            }
         }
     });
     Ok(address)

@@ -3,7 +3,11 @@
 //! All files are read and checked before the first write. `--prune` removes subscriptions
 //! that an earlier apply made, and only those: each carries the entry `managed-by` in its metadata.
 
-use super::{Did, Kind, Object, Putter, at, export::subscription_line, secret_line, wrong};
+use super::{
+    Did, Kind, Object, Putter, at,
+    export::{Pages, subscription_line},
+    secret_line, wrong,
+};
 use crate::{
     cli::Connect,
     exit::{Exit, Failure, Outcome},
@@ -11,7 +15,6 @@ use crate::{
     session::Session,
 };
 use clap::Args;
-use ringback_client::{HeaderMap, Method, path};
 use ringback_model::{
     auth::{GivenSecret, is_secret_header},
     subscription::State,
@@ -242,20 +245,17 @@ async fn prune(session: &Session, putter: &mut Putter<'_>, objects: &[(String, O
     }
     let mut gone = Vec::new();
     for (tenant, ids) in &kept {
-        let client = match tenant {
-            Some(tenant) => session.client.clone().tenant(Some(tenant.clone())),
-            None => session.client.clone(),
-        };
-        let mut after = None::<String>;
+        // What names no tenant is the command line's.
+        let mut pages = Pages::new("/v1/subscriptions", tenant.as_deref().or(session.tenant.as_deref()));
         loop {
-            let query = path::query([("limit", Some("200")), ("after", after.as_deref())].into_iter().filter_map(|(a, b)| Some((a, b?))));
-            let answer = client.request(Method::GET, &format!("/v1/subscriptions{query}"), HeaderMap::new(), Vec::new().into()).await?;
-            // In a dry run a new tenant isn't there yet.
-            if answer.status.as_u16() == 404 && dry_run {
-                break;
-            }
-            let page: Value = answer.ok()?.json()?;
-            for it in page.get("data").and_then(Value::as_array).into_iter().flatten() {
+            let page = match pages.next(session).await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                // In a dry run a new tenant isn't there yet.
+                Err(why) if dry_run && why.exit == Exit::NotFound => break,
+                Err(why) => return Err(why),
+            };
+            for it in &page {
                 let id = it.get("id").and_then(Value::as_str).unwrap_or_default();
                 let ours = it.pointer(&format!("/metadata/{}", MARK.0)).and_then(Value::as_str) == Some(MARK.1);
                 if ours && !ids.contains(id) {
@@ -268,10 +268,6 @@ async fn prune(session: &Session, putter: &mut Putter<'_>, objects: &[(String, O
                         body: BTreeMap::new(),
                     });
                 }
-            }
-            after = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-            if after.is_none() {
-                break;
             }
         }
     }

@@ -12,8 +12,6 @@ use crate::{
 };
 use clap::Args;
 use ringback_client::{HeaderMap, Method, path};
-#[cfg(test)]
-use serde_json::json;
 use serde_json::{Map, Value};
 
 /// `ringback export`.
@@ -93,7 +91,7 @@ pub(crate) async fn run(session: &Session, args: ExportArgs) -> Outcome {
 }
 
 /// A list, page by page.
-struct Pages<'a> {
+pub(super) struct Pages<'a> {
     path: &'a str,
     tenant: Option<&'a str>,
     after: Option<String>,
@@ -101,18 +99,19 @@ struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    fn new(path: &'a str, tenant: Option<&'a str>) -> Self {
+    /// Of no tenant, as a list of tenants is, if `tenant` is `None`.
+    pub(super) fn new(path: &'a str, tenant: Option<&'a str>) -> Self {
         Self { path, tenant, after: None, over: false }
     }
 
-    async fn next(&mut self, session: &Session) -> Result<Option<Vec<Value>>, Failure> {
+    /// The next page; `None` after the last one.
+    pub(super) async fn next(&mut self, session: &Session) -> Result<Option<Vec<Value>>, Failure> {
         if self.over {
             return Ok(None);
         }
         let query = path::query([("limit", Some("200")), ("after", self.after.as_deref())].into_iter().filter_map(|(a, b)| Some((a, b?))));
         let client = match self.tenant {
             Some(tenant) => session.client.clone().tenant(Some(tenant.to_owned())),
-            // A list of tenants is of no tenant.
             None => session.client.clone().tenant(None),
         };
         let answer = client.request(Method::GET, &format!("{}{query}", self.path), HeaderMap::new(), Vec::new().into()).await?;
@@ -187,6 +186,7 @@ fn resource_line(it: &Value, type_name: &str, tenant: &str) -> Map<String, Value
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_subscription_is_what_its_put_takes() {
